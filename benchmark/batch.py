@@ -1,0 +1,126 @@
+"""Stream and Batch: the only things that loaders, corruptions and models exchange."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MODALITIES = ("text", "audio", "vision")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One modality of a batch.
+
+    Attributes:
+        values: float `(B, L, D)`, zero beyond the mask.
+        mask: bool `(B, L)`, True on valid steps, a prefix of each row. A missing modality is an
+            all-False row with zero values.
+    """
+
+    values: Tensor
+    mask: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        """Valid steps of each sample, int64 `(B,)`; 0 where the modality is missing."""
+        return self.mask.sum(dim=1)
+
+    def mean(self) -> Tensor:
+        """Mean over the valid steps, `(B, D)`; zeros where the modality is missing."""
+        weights = self.mask.unsqueeze(-1).to(self.values.dtype)  # (B, L, 1)
+        return (self.values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples with their labels, on one device.
+
+    Attributes:
+        text: word or utterance vectors; may be missing where a dataset holds tokens only.
+        audio: acoustic features.
+        vision: visual features.
+        label: float `(B,)` for regression, int64 `(B,)` for classes, float `(B, C)` for multilabel.
+        index: int64 `(B,)`, the place of each sample in its split.
+        token_ids: int64 `(B, K)` or None where the dataset has no tokens; first and last valid
+            token are the start and end marks of the vocabulary.
+        token_mask: bool `(B, K)`, a prefix of each row; all False where the text is missing.
+        token_words: int64 `(B, K)`, the word (a row of a word-level stream) that a token belongs
+            to; -1 on marks and padding.
+        unimodal_labels: labels of single modalities, each `(B,)`, where annotated.
+        extra: further modalities by name; models that do not name them never see them.
+    """
+
+    text: Stream
+    audio: Stream
+    vision: Stream
+    label: Tensor
+    index: Tensor
+    token_ids: Tensor | None = None
+    token_mask: Tensor | None = None
+    token_words: Tensor | None = None
+    unimodal_labels: Mapping[str, Tensor] = field(default_factory=dict)
+    extra: Mapping[str, Stream] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.index.shape[0])
+
+    @property
+    def streams(self) -> tuple[Stream, Stream, Stream]:
+        """Text, audio, vision: the order that holds everywhere."""
+        return self.text, self.audio, self.vision
+
+    def stream(self, name: str) -> Stream:
+        """The stream of one modality, `MODALITIES` or a name of `extra`."""
+        return getattr(self, name) if name in MODALITIES else self.extra[name]
+
+    def select(self, index: Tensor) -> "Batch":
+        """The samples at `index`, int64 `(b,)`, as a new batch."""
+        return self._map(lambda tensor: tensor.index_select(0, index))
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    def with_stream(self, name: str, stream: Stream) -> "Batch":
+        """The same batch with one modality replaced."""
+        if name in MODALITIES:
+            change: dict[str, Any] = {name: stream}
+        else:
+            change = {"extra": {**self.extra, name: stream}}
+        return replace(self, **change)
+
+    def without(self, *modalities: str) -> "Batch":
+        """The same batch with these modalities missing (their tokens too)."""
+        batch = self
+        for name in modalities:
+            stream = batch.stream(name)
+            batch = batch.with_stream(
+                name, Stream(torch.zeros_like(stream.values), torch.zeros_like(stream.mask))
+            )
+        if "text" in modalities and batch.token_ids is not None:
+            assert batch.token_mask is not None  # tokens and their mask come together
+            batch = replace(batch, token_mask=torch.zeros_like(batch.token_mask))
+        return batch
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        def stream(value: Stream) -> Stream:
+            return Stream(function(value.values), function(value.mask))
+
+        def maybe(value: Tensor | None) -> Tensor | None:
+            return None if value is None else function(value)
+
+        return Batch(
+            text=stream(self.text),
+            audio=stream(self.audio),
+            vision=stream(self.vision),
+            label=function(self.label),
+            index=function(self.index),
+            token_ids=maybe(self.token_ids),
+            token_mask=maybe(self.token_mask),
+            token_words=maybe(self.token_words),
+            unimodal_labels={name: function(value) for name, value in self.unimodal_labels.items()},
+            extra={name: stream(value) for name, value in self.extra.items()},
+        )

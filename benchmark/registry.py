@@ -1,0 +1,327 @@
+"""The two registries, of models and of evaluations, and the doors into them."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from benchmark.config import TrainConfig
+from benchmark.errors import UserError, unknown
+from benchmark.model import Dims, Model
+
+PACKAGES = ("robustness", "baselines", "methods")
+TRAIN_FIELDS = frozenset(TrainConfig.model_fields)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A registered model: its class and all that is declared beside it."""
+
+    name: str
+    cls: type[Model]
+    paper: str = ""
+    source: str = ""
+    kind: Literal["floor", "baseline", "method", "plugin"] = "plugin"
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    smoke: Mapping[str, Any] = field(default_factory=dict)
+    exempt: Mapping[str, str] = field(default_factory=dict)
+    no_capture: str = ""
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The model's hyperparameters: keyword-only arguments of its constructor."""
+        return {
+            name: parameter
+            for name, parameter in inspect.signature(self.cls).parameters.items()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+
+    @property
+    def source_digest(self) -> str:
+        """Hash of the model's file and of every file of its package that it imports from."""
+        digest = hashlib.blake2b(digest_size=6)
+        for path in sorted(_source_files(self.cls.__module__)):
+            digest.update(Path(path).read_bytes())
+        return digest.hexdigest()
+
+    def resolve(
+        self, dataset: str, overrides: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], TrainConfig]:
+        """Settings of a run: signature < defaults of the dataset < overrides.
+
+        Returns:
+            The constructor's keyword arguments, complete, and the training configuration.
+
+        Raises:
+            UserError: an unknown key or a value that is not allowed.
+        """
+        parameters = self.parameters
+        given = {**self.defaults.get(dataset, {}), **(overrides or {})}
+        for key in given:
+            if key not in parameters and key not in TRAIN_FIELDS:
+                raise unknown(f"setting of {self.name}", key, [*parameters, *TRAIN_FIELDS])
+        settings = {name: given.get(name, p.default) for name, p in parameters.items()}
+        required = [name for name, value in settings.items() if value is inspect.Parameter.empty]
+        if required:
+            raise UserError(
+                f"{self.name} has no default for {', '.join(required)}; every hyperparameter needs "
+                f"one in __init__"
+            )
+        try:
+            config = TrainConfig(**{key: given[key] for key in given if key in TRAIN_FIELDS})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(
+                f"setting {'.'.join(map(str, first['loc']))} of {self.name}: {first['msg']}, "
+                f"got {first['input']!r}"
+            ) from None
+        return settings, config
+
+
+@dataclass(frozen=True)
+class EvaluationEntry:
+    """A registered evaluation.
+
+    Attributes:
+        name: its key in the record's measurements.
+        function: takes an `EvaluationContext`, returns plain values.
+        timed: measured alone on an idle machine, on the model as initialised, once for each model
+            and its settings rather than for every seed.
+    """
+
+    name: str
+    function: Callable[..., dict[str, Any]]
+    timed: bool = False
+
+
+_MODELS: dict[str, ModelEntry] = {}
+_EVALUATIONS: dict[str, EvaluationEntry] = {}
+_BROKEN: dict[str, str] = {}
+_loaded = False
+
+
+def register_model(
+    name: str,
+    *,
+    paper: str = "",
+    source: str = "",
+    kind: Literal["floor", "baseline", "method", "plugin"] | None = None,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    smoke: Mapping[str, Any] | None = None,
+    exempt: Mapping[str, str] | None = None,
+    no_capture: str = "",
+) -> Callable[[type[Model]], type[Model]]:
+    """Register a model class under a kebab-case name.
+
+    Args:
+        name: what `-m` and tables call it.
+        paper: authors, title, venue, year.
+        source: where the reference code lives, or that there is none.
+        kind: how tables group it; by default from the folder of its file.
+        defaults: dataset name -> settings that differ from the signature (model or training).
+        smoke: settings that make it small for the conformance checks.
+        exempt: check name -> reason why the model breaks that promise on purpose.
+        no_capture: why a training step cannot be captured in a CUDA graph; empty if it can.
+
+    Raises:
+        ValueError: the name is taken, or a hyperparameter bears the name of a training setting.
+    """
+
+    def register(cls: type[Model]) -> type[Model]:
+        folder = cls.__module__.partition(".")[0]
+        guessed: Any = {"baselines": "baseline", "methods": "method"}.get(folder, "plugin")
+        entry = ModelEntry(
+            name,
+            cls,
+            paper,
+            source,
+            kind or guessed,
+            defaults or {},
+            smoke or {},
+            exempt or {},
+            no_capture,
+        )
+        taken = _MODELS.get(name)
+        if taken is not None and taken.cls.__qualname__ != cls.__qualname__:
+            raise ValueError(
+                f"two models want the name {name!r}: {taken.cls.__module__}."
+                f"{taken.cls.__qualname__} and {cls.__module__}.{cls.__qualname__}"
+            )
+        clash = TRAIN_FIELDS & set(entry.parameters)
+        if clash:
+            raise ValueError(
+                f"{name}: __init__ takes {', '.join(sorted(clash))}, which training settings "
+                f"already are; rename the arguments"
+            )
+        _MODELS[name] = entry
+        return cls
+
+    return register
+
+
+def register_evaluation(
+    name: str, *, timed: bool = False
+) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
+    """Register a function (EvaluationContext) -> plain values, kept under `name` in the record."""
+
+    def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        taken = _EVALUATIONS.get(name)
+        if taken is not None and taken.function.__qualname__ != function.__qualname__:
+            raise ValueError(f"two evaluations want the name {name!r}")
+        _EVALUATIONS[name] = EvaluationEntry(name, function, timed)
+        return function
+
+    return register
+
+
+def get_model(name: str) -> ModelEntry:
+    """The entry of a registered model.
+
+    Raises:
+        UserError: no such model; names the nearest, or the file that failed to import.
+    """
+    _load_packages()
+    if name not in _MODELS:
+        file = name.replace("-", "_")
+        for module, reason in _BROKEN.items():
+            if module.rpartition(".")[2] == file:
+                raise UserError(
+                    f"model {name!r} cannot be used: {module} fails to import: {reason}"
+                )
+        raise unknown("model", name, _MODELS)
+    return _MODELS[name]
+
+
+def get_evaluation(name: str) -> EvaluationEntry:
+    """The entry of a registered evaluation.
+
+    Raises:
+        UserError: no such evaluation.
+    """
+    _load_packages()
+    if name not in _EVALUATIONS:
+        raise unknown("evaluation", name, _EVALUATIONS)
+    return _EVALUATIONS[name]
+
+
+def list_models() -> list[ModelEntry]:
+    """All registered models: floors, baselines, methods, plugins, by name in each group."""
+    _load_packages()
+    order = ("floor", "baseline", "method", "plugin")
+    return sorted(_MODELS.values(), key=lambda entry: (order.index(entry.kind), entry.name))
+
+
+def list_evaluations() -> list[EvaluationEntry]:
+    """All registered evaluations, by name."""
+    _load_packages()
+    return sorted(_EVALUATIONS.values(), key=lambda entry: entry.name)
+
+
+def broken_modules() -> dict[str, str]:
+    """Module name -> why it failed to import; its models are not listed, the rest goes on."""
+    _load_packages()
+    return dict(_BROKEN)
+
+
+def create_model(name: str, dims: Dims, **settings: Any) -> Model:
+    """Build a registered model.
+
+    Args:
+        name: its registered name.
+        dims: what it is told about the data.
+        **settings: keyword arguments of its constructor; training settings are refused here.
+
+    Raises:
+        UserError: an unknown name or setting.
+    """
+    entry = get_model(name)
+    for key in settings:
+        if key not in entry.parameters:
+            raise unknown(f"setting of {name}", key, entry.parameters)
+    model = entry.cls(dims, **settings)
+    model.task = dims.task
+    return model
+
+
+def load_plugin(path: str | Path) -> list[str]:
+    """Import a file that registers models or evaluations; returns the names of its models.
+
+    Raises:
+        UserError: the file is missing, fails to import or registers nothing.
+    """
+    _load_packages()
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"plugin {str(path)!r} is no file; give the path of a Python file")
+    models, evaluations = set(_MODELS), set(_EVALUATIONS)
+    name = f"affectbench_plugin_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"plugin {str(path)!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(
+            f"plugin {str(path)!r} fails to import: {type(error).__name__}: {error}"
+        ) from error
+    own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == name]
+    if not own and set(_MODELS) == models and set(_EVALUATIONS) == evaluations:
+        raise UserError(
+            f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
+        )
+    return own
+
+
+def _source_files(name: str, seen: set[str] | None = None) -> set[str]:
+    """Files of a module and, recursively, of those modules of PACKAGES that it takes names from."""
+    seen = set() if seen is None else seen
+    module = sys.modules.get(name)
+    path = getattr(module, "__file__", None)
+    if path is None or name in seen:
+        return set()
+    seen.add(name)
+    files = {path}
+    for value in vars(module).values():
+        origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+        if isinstance(origin, str) and origin.partition(".")[0] in PACKAGES:
+            files |= _source_files(origin, seen)
+    return files
+
+
+def _load_packages() -> None:
+    """Import our own upper folders and installed plugins once; a broken file is remembered."""
+    global _loaded
+    if _loaded:
+        return
+    _loaded = True
+    for package_name in PACKAGES:
+        package = importlib.import_module(package_name)
+        for info in pkgutil.iter_modules(package.__path__, f"{package_name}."):
+            if not info.ispkg:
+                _import(info.name)
+    for module in ("benchmark.evaluate", "benchmark.cost"):
+        _import(module)
+    for point in entry_points(group="affectbench.models"):
+        try:
+            point.load()
+        except Exception as error:
+            _BROKEN[point.name] = f"{type(error).__name__}: {error}"
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        _BROKEN[name] = f"{type(error).__name__}: {error}"
