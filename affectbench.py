@@ -1,0 +1,503 @@
+"""The front door: the `affectbench` command parses, calls and prints, with no logic of its own."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmark.execute import Event, Outcome
+    from benchmark.grid import Plan
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="An honest benchmark of multimodal sentiment and emotion models: accuracy, cost, "
+    "inference time and robustness under one protocol.",
+    epilog="`--debug` anywhere shows the traceback of an error. "
+    "`affectbench run` alone runs every model on the embedded data.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Import, check and list datasets.")
+app.add_typer(data_app, name="data")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="AFFECTBENCH_DATA",
+        help="Folder that holds one folder a dataset.",
+        show_default="none: only the embedded data",
+    ),
+]
+PluginOption = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", help="Python file that registers a model of yours; repeatable."),
+]
+OutputOption = Annotated[
+    Path, typer.Option("-o", "--output", help="Folder for records, tables and plots.")
+]
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--text-encoder",
+        help="Pretrained text encoder for models that read tokens: a local folder or a hub name.",
+        show_default="a small one from scratch",
+    ),
+]
+
+
+def console() -> Console:
+    """Standard output, at least 120 columns wide where it is no terminal."""
+    terminal = sys.stdout.isatty()
+    return Console(width=None if terminal else 140, highlight=False)
+
+
+@app.command()
+def run(
+    model: Annotated[
+        list[str] | None,
+        typer.Option("-m", "--model", help="Models, comma-separated or repeated; `all`."),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("-d", "--dataset", help="Datasets, comma-separated or repeated."),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option(help="How many seeds, from 0, or which: `5` or `0,3,7,` .")
+    ] = "3",
+    protocol: Annotated[
+        str, typer.Option(help="`quick` for a look, `standard` for a paper.")
+    ] = "quick",
+    device: Annotated[str, typer.Option(help="`cpu`, `cuda` or `cuda:n`.")] = "cpu",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Trainings side by side; 0 runs in this process.",
+            show_default="one a core, one on a GPU",
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads of one training.")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="`key=value` for every model that knows the key, or `model.key=value`."
+        ),
+    ] = None,
+    text_encoder: EncoderOption = "",
+    data: DataOption = None,
+    plugin: PluginOption = None,
+    output: OutputOption = Path("results"),
+    overwrite: Annotated[
+        Literal["missing", "failed", "all"],
+        typer.Option(help="Which cells to run again: only missing ones, failed ones too, all."),
+    ] = "missing",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid and stop.")] = False,
+) -> None:
+    """Train, evaluate and measure models, then print and write the leaderboard.
+
+    A second run does nothing for cells that have a record; a killed run continues.
+    """
+    from benchmark.execute import execute
+    from benchmark.grid import plan_grid
+
+    names = _split(model) or ([] if plugin else ["all"])
+    screen = console()
+    plans = plan_grid(
+        models=names,
+        datasets=_split(dataset) or ["synthetic"],
+        seeds=_seeds(seeds),
+        protocol=protocol,
+        settings=_settings(settings),
+        data=data,
+        text_encoder=text_encoder,
+        device=device,
+        threads=threads,
+        plugins=plugin or [],
+        folder=output,
+    )
+    if dry_run:
+        _print_grid(screen, plans, overwrite)
+        return
+    with _progress(screen, plans) as show:
+        outcome = execute(plans, jobs=jobs, overwrite=overwrite, on_event=show)
+    written = _write_tables(screen, outcome.records, output)
+    _print_summary(screen, outcome, written, output)
+    if outcome.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ls(
+    what: Annotated[
+        Literal["models", "datasets", "protocols", "evaluations", "settings"],
+        typer.Argument(help="What to list."),
+    ] = "models",
+    name: Annotated[str, typer.Argument(help="With `settings`: of which model.")] = "",
+    data: DataOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """List models, datasets, protocols, evaluations, or the settings of one model."""
+    from rich.table import Table
+
+    from benchmark.registry import (
+        broken_modules,
+        get_model,
+        list_evaluations,
+        list_models,
+        load_plugin,
+    )
+
+    screen = console()
+    for path in plugin or []:
+        load_plugin(path)
+    if what == "datasets":
+        data_ls(data)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    if what == "models":
+        for header in ("model", "kind", "datasets with own settings", "paper"):
+            table.add_column(header, no_wrap=header == "model")
+        for entry in list_models():
+            table.add_row(entry.name, entry.kind, ", ".join(entry.defaults), entry.paper)
+    elif what == "protocols":
+        from benchmark.config import PROTOCOLS
+
+        table.add_column("field")
+        for header in PROTOCOLS:
+            table.add_column(header)
+        rows = {key: rules.model_dump() for key, rules in PROTOCOLS.items()}
+        for field in next(iter(rows.values())):
+            table.add_row(field, *(str(values[field]) for values in rows.values()))
+    elif what == "evaluations":
+        table.add_column("evaluation", no_wrap=True)
+        table.add_column("what it measures")
+        for evaluation in list_evaluations():
+            text = (evaluation.function.__doc__ or "").strip().partition("\n")[0]
+            table.add_row(evaluation.name, text)
+    else:
+        entry = get_model(name)
+        for header in ("setting", "default", "own defaults by dataset"):
+            table.add_column(header)
+        keys = list(entry.parameters) + sorted(
+            {key for values in entry.defaults.values() for key in values} - set(entry.parameters)
+        )
+        arguments, config = entry.resolve("")
+        values = {**config.model_dump(), **arguments}
+        for key in keys:
+            own = {name: v[key] for name, v in entry.defaults.items() if key in v}
+            table.add_row(key, str(values[key]), ", ".join(f"{n}: {v}" for n, v in own.items()))
+    screen.print(table)
+    for module, reason in broken_modules().items():
+        screen.print(f"[yellow]{module} is left out: {reason}[/yellow]")
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models to check.", show_default="all")
+    ] = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Tell in seconds which promise of the contract a model breaks."""
+    from benchmark.checks import run_checks
+    from benchmark.registry import get_model, list_models, load_plugin
+
+    screen = console()
+    own = [name for path in plugin or [] for name in load_plugin(path)]
+    chosen = names or own or [entry.name for entry in list_models()]
+    broken = 0
+    for name in chosen:
+        results = run_checks(get_model(name))
+        bad = [result for result in results if result.status in ("failed", "exempt-but-passes")]
+        broken += len(bad)
+        kept = sum(result.status == "passed" for result in results)
+        exempt = [result.name for result in results if result.status == "exempt"]
+        note = f", exempt: {', '.join(exempt)}" if exempt else ""
+        mark = "[red]✗[/red]" if bad else "[green]✓[/green]"
+        screen.print(f"{mark} {name}: {kept} of {len(results)} promises kept{note}")
+        for result in bad:
+            screen.print(f"    [red]{result.name}[/red]: {result.sentence}", markup=True)
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    dataset: Annotated[str, typer.Argument(help="Dataset whose test split was predicted.")],
+    predictions: Annotated[Path, typer.Argument(help="CSV with the columns id and prediction.")],
+    data: DataOption = None,
+) -> None:
+    """Score predictions made anywhere and print the same table row."""
+    from benchmark.datasets.load import load_dataset
+    from benchmark.score import score_file
+    from leaderboard.table import build_tables, terminal_table
+
+    record = score_file(load_dataset(dataset, data=data), predictions)
+    for table in build_tables([(predictions, record)]):
+        console().print(terminal_table(table))
+
+
+@app.command()
+def leaderboard(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Output folders of runs, merged.", show_default="results"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where to write.", show_default="the first folder"),
+    ] = None,
+) -> None:
+    """Write tables and plots anew from the records of one or more runs."""
+    from benchmark.execute import all_records
+
+    chosen = folders or [Path("results")]
+    records = [pair for folder in chosen for pair in all_records(folder)]
+    screen = console()
+    written = _write_tables(screen, records, output or chosen[0])
+    screen.print(f"{len(written)} files in {output or chosen[0]}")
+
+
+@app.command("sys-info")
+def sys_info() -> None:
+    """Print versions, processor and GPUs, as records keep them."""
+    import torch
+
+    from benchmark.environment import environment
+
+    screen = console()
+    for name, value in environment("cpu", torch.get_num_threads(), "fp32").items():
+        screen.print(f"{name}: {value}")
+    count = torch.cuda.device_count()
+    names = [torch.cuda.get_device_name(number) for number in range(count)]
+    screen.print(f"CUDA devices: {', '.join(names) or 'none'}")
+
+
+@data_app.command("ls")
+def data_ls(data: DataOption = None) -> None:
+    """List the datasets that can be named with -d."""
+    from rich.table import Table
+
+    from benchmark.datasets.load import list_datasets
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("dataset", "task", "train/valid/test", "text, audio, vision", "format"):
+        table.add_column(header)
+    for entry in list_datasets(data):
+        table.add_row(entry.name, entry.task, entry.sizes, entry.dims, entry.format)
+    console().print(table)
+
+
+@data_app.command("check")
+def data_check(
+    dataset: Annotated[str, typer.Argument(help="Dataset to examine.")], data: DataOption = None
+) -> None:
+    """Examine a dataset: sizes, widths, NaN, labels, duplicates, overlap between splits."""
+    from benchmark.datasets.doctor import check_dataset
+    from benchmark.datasets.load import load_dataset
+
+    screen = console()
+    loaded = load_dataset(dataset, data=data, standardise=())
+    colours = {"error": "red", "warning": "yellow", "ok": "green"}
+    findings = check_dataset(loaded, loaded.open_test())
+    for finding in findings:
+        screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {finding.sentence}")
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+@data_app.command("import")
+def data_import(
+    name: Annotated[str, typer.Argument(help="Name to give it: `mosi`, `mosei`, `sims`, ...")],
+    path: Annotated[Path, typer.Argument(help="A pickle of MMSA or a folder of npz files.")],
+    data: Annotated[
+        Path, typer.Option("--data", envvar="AFFECTBENCH_DATA", help="Where datasets lie.")
+    ] = Path("data"),
+) -> None:
+    """Convert a foreign layout once into the native one; nothing in a pickle is run."""
+    from benchmark.datasets.load import import_dataset
+
+    screen = console()
+    for sentence in import_dataset(path, data / name, name):
+        screen.print(sentence)
+    screen.print(f"written to {data / name}; use it with -d {name} --data {data}")
+
+
+def _split(values: list[str] | None) -> list[str]:
+    return [part.strip() for value in values or [] for part in value.split(",") if part.strip()]
+
+
+def _seeds(text: str) -> int | list[int]:
+    from benchmark.errors import UserError
+
+    try:
+        if "," in text:
+            return [int(part) for part in text.split(",") if part.strip()]
+        count = int(text)
+    except ValueError:
+        raise UserError(f"--seeds takes a number or a list such as 0,1,2, got {text!r}") from None
+    if count < 1:
+        raise UserError(f"--seeds takes at least 1, got {count}")
+    return count
+
+
+def _settings(pairs: list[str] | None) -> dict[str, Any]:
+    from benchmark.errors import UserError
+
+    settings: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set takes key=value, got {pair!r}")
+        try:
+            settings[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            words = {"true": True, "false": False, "none": None}
+            settings[key.strip()] = words.get(value.strip().lower(), value.strip())
+    return settings
+
+
+def _print_grid(screen: Console, plans: "list[Plan]", overwrite: Any) -> None:
+    from rich.table import Table
+
+    from benchmark.execute import is_done
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("dataset", "model", "variant", "part", "seed", "record", "state"):
+        table.add_column(header)
+    waiting = 0
+    for plan in plans:
+        done = is_done(plan, overwrite)
+        waiting += not done
+        cell = plan.cell
+        seed = str(cell.seed) if cell.part == "score" else ""
+        state = "done" if done else "to run"
+        table.add_row(cell.dataset, cell.model, cell.variant, cell.part, seed, cell.key, state)
+    screen.print(table)
+    screen.print(f"{len(plans)} cells, {waiting} to run")
+
+
+class _progress:
+    """Shows events: a live display on a terminal, a line for each finished cell elsewhere."""
+
+    def __init__(self, screen: Console, plans: "list[Plan]"):
+        self.screen, self.total, self.finished = screen, len(plans), 0
+        self.live: Any = None
+        self.lines: dict[str, Any] = {}
+
+    def __enter__(self) -> "Callable[[Event], None]":
+        if self.screen.is_terminal:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+            )
+
+            self.live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=self.screen,
+                transient=True,
+            )
+            self.whole = self.live.add_task("cells", total=self.total, note="")
+            self.live.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def show(self, event: "Event") -> None:
+        """Show one event."""
+        key = event.plan.cell.key
+        if event.kind in ("skipped", "finished"):
+            self.finished += 1
+        if self.live is None:
+            if event.kind == "finished" and event.record is not None:
+                self.screen.print(
+                    f"[{self.finished}/{self.total}] {event.plan.cell.title}: "
+                    f"{_sentence(event.record)}",
+                    markup=False,
+                )
+            return
+        if event.kind == "started":
+            self.lines[key] = self.live.add_task(event.plan.cell.title, total=None, note="")
+        elif event.kind == "epoch" and event.epoch is not None and key in self.lines:
+            value = next(iter(event.epoch.valid.values()), None)
+            note = "" if value is None else f"valid {next(iter(event.epoch.valid))} {value:.3f}"
+            self.live.update(
+                self.lines[key], total=event.epochs, completed=event.epoch.epoch, note=note
+            )
+        elif event.kind == "finished" and key in self.lines:
+            self.live.remove_task(self.lines.pop(key))
+        self.live.update(self.whole, completed=self.finished)
+
+
+def _sentence(record: Any) -> str:
+    """What a plain progress line says of a finished cell."""
+    seconds = f"{record.wall_seconds:.1f} s"
+    if record.status != "done":
+        return f"{record.status} after {seconds}: {record.error.message if record.error else ''}"
+    if record.training is None:
+        return f"measured in {seconds}"
+    training = record.training
+    test = record.measurements.get("accuracy", {}).get("test", {})
+    name = training.selection
+    value = test.get(name)
+    shown = "" if value is None else f", test {name} {value:.4f}"
+    return f"{training.epochs} epochs, best {training.best_epoch}{shown}, {seconds}"
+
+
+def _write_tables(screen: Console, records: Any, output: Path) -> list[Path]:
+    from leaderboard.report import write_leaderboard
+    from leaderboard.table import build_tables, terminal_table
+
+    for table in build_tables(records):
+        screen.print(terminal_table(table))
+    return write_leaderboard(records, output)
+
+
+def _print_summary(screen: Console, outcome: "Outcome", written: list[Path], output: Path) -> None:
+    screen.print(
+        f"{outcome.made} cells run, {outcome.found} found, {len(outcome.problems)} without a "
+        f"result, {outcome.seconds:.1f} s"
+    )
+    for title, sentence in outcome.problems:
+        screen.print(f"[red]{title}[/red]: {sentence}")
+    tables = [path.name for path in written if path.parent == output]
+    screen.print(f"{', '.join(tables)} and plots/ in {output}")
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one sentence and exit code 2."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("AFFECTBENCH_DEBUG"))
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; finished cells are kept, the same command continues")
+        sys.exit(130)
+    except Exception as error:
+        from benchmark.errors import UserError
+
+        if debug or not isinstance(error, UserError):
+            raise
+        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""From names to a grid of plans: models x datasets x seeds, each with its settings resolved."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.config import Protocol, TrainConfig, get_protocol
+from benchmark.datasets.load import load_dataset
+from benchmark.datasets.spec import Dataset
+from benchmark.datasets.tokens import encoder_identity
+from benchmark.environment import check_device, hardware
+from benchmark.errors import UserError, unknown
+from benchmark.registry import get_evaluation, get_model, list_models, load_plugin
+from benchmark.results import Cell
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cell and what is needed to run it here: paths and devices that no record mentions."""
+
+    cell: Cell
+    dataset: str
+    settings: dict[str, Any]
+    data: str | None
+    text_encoder: str
+    device: str
+    threads: int
+    plugins: tuple[str, ...]
+    folder: Path
+
+    @property
+    def protocol(self) -> Protocol:
+        """The rules of the comparison."""
+        return Protocol(**self.cell.protocol)
+
+
+def plan_grid(
+    *,
+    models: Sequence[str] = ("all",),
+    datasets: Sequence[str] = ("synthetic",),
+    seeds: int | Sequence[int] = 3,
+    protocol: str | Protocol = "quick",
+    settings: Mapping[str, Any] | None = None,
+    data: str | Path | None = None,
+    text_encoder: str = "",
+    device: str = "cpu",
+    threads: int = 1,
+    plugins: Sequence[str | Path] = (),
+    folder: str | Path = "results",
+) -> list[Plan]:
+    """All cells of models x datasets x seeds, and one cost cell for each model and dataset.
+
+    Args:
+        models: registered names, or `all`; models of the plugins come along.
+        datasets: names of datasets.
+        seeds: how many, from 0, or which.
+        protocol: a name or the rules themselves.
+        settings: key or `model.key` -> value; applied to every chosen model that knows the key.
+        data: folder of the datasets; by default the variable AFFECTBENCH_DATA.
+        text_encoder: local folder, hub name or empty, for tokens and for the token models.
+        device: `cpu`, `cuda` or `cuda:n`.
+        threads: processor threads of one cell.
+        plugins: files that register further models.
+        folder: where records go.
+
+    Raises:
+        UserError: an unknown model, dataset, setting or device.
+    """
+    rules = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    own = [name for plugin in plugins for name in load_plugin(plugin)]
+    names = _choose_models(models, own)
+    check_device(device)
+    overrides = split_settings(names, settings or {})
+    chosen_seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not chosen_seeds:
+        raise UserError("no seeds given; --seeds takes a number of at least 1")
+    timed = tuple(name for name in rules.evaluations if get_evaluation(name).timed)
+    plans = []
+    for dataset_name in datasets:
+        dataset = cached_dataset(
+            dataset_name, None if data is None else str(data), text_encoder, rules.standardise
+        )
+
+        def plan(
+            name: str,
+            seed: int,
+            part: Literal["score", "cost"],
+            dataset: Dataset = dataset,
+            dataset_name: str = dataset_name,
+        ) -> Plan:
+            entry = get_model(name)
+            own_settings = dict(overrides[name])
+            if text_encoder and "text_encoder" in entry.parameters:
+                own_settings.setdefault("text_encoder", text_encoder)
+            arguments, config = entry.resolve(dataset.name, own_settings)
+            return Plan(
+                cell=Cell(
+                    model=name,
+                    kind=entry.kind,
+                    variant=str(arguments.get("variant", "")),
+                    dataset=dataset.name,
+                    fingerprint=dataset.fingerprint,
+                    seed=seed,
+                    part=part,
+                    settings=_describe(arguments),
+                    config=config.model_dump(mode="json"),
+                    protocol=rules.model_dump(mode="json"),
+                    source=entry.source_digest,
+                    hardware=hardware(device, threads, rules.precision) if part == "cost" else "",
+                ),
+                dataset=dataset_name,
+                settings=arguments,
+                data=None if data is None else str(data),
+                text_encoder=text_encoder,
+                device=device,
+                threads=threads,
+                plugins=tuple(str(plugin) for plugin in plugins),
+                folder=Path(folder),
+            )
+
+        plans += [plan(name, seed, "score") for seed in chosen_seeds for name in names]
+        if timed:
+            plans += [plan(name, chosen_seeds[0], "cost") for name in names]
+    return plans
+
+
+def _choose_models(models: Sequence[str], plugin_models: list[str]) -> list[str]:
+    names: list[str] = []
+    for name in models:
+        names += (
+            [entry.name for entry in list_models()] if name == "all" else [get_model(name).name]
+        )
+    return list(dict.fromkeys([*names, *plugin_models]))
+
+
+def split_settings(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings by model: `key` goes to every model that knows it, `model.key` to that one.
+
+    Raises:
+        UserError: no chosen model knows the key.
+    """
+    result: dict[str, dict[str, Any]] = {name: {} for name in names}
+    known = {name: {*get_model(name).parameters, *TrainConfig.model_fields} for name in names}
+    for key, value in settings.items():
+        model, _, rest = key.rpartition(".")
+        if model and model not in names:
+            raise unknown("model in a setting", model, names)
+        takers = [name for name in names if rest in known[name] and model in ("", name)]
+        if not takers:
+            allowed = known[model] if model else set().union(*known.values())
+            raise unknown(f"setting{f' of {model}' if model else ''}", rest, allowed)
+        for name in takers:
+            result[name][rest] = value
+    return result
+
+
+def _describe(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments as records keep them: an encoder by its content, not by its path."""
+    described = dict(arguments)
+    encoder = described.get("text_encoder")
+    if isinstance(encoder, str) and encoder not in ("", "auto", "scratch", "features"):
+        described["text_encoder"] = encoder_identity(encoder)
+    return described
+
+
+@functools.lru_cache(maxsize=4)
+def cached_dataset(
+    name: str, data: str | None, text_encoder: str, standardise: tuple[str, ...]
+) -> Dataset:
+    """A dataset, loaded once in a process."""
+    return load_dataset(name, data=data, text_encoder=text_encoder, standardise=standardise)

@@ -1,0 +1,9 @@
+"""Imported once by the server that worker processes are forked from, so that they start at once."""
+
+import torch
+
+import benchmark.experiment  # noqa: F401
+from benchmark.registry import list_models
+
+torch.set_num_threads(1)  # no thread pool may exist before a fork
+list_models()
