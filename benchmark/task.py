@@ -59,8 +59,10 @@ class Task:
         Raises:
             UserError: a field is missing or unknown, or its value is not allowed.
         """
+        kind = values.get("kind", "regression")
+        convention = {"convention": kind} if kind in ("multiclass", "multilabel") else {}
         try:
-            task = cls(**{**values, "names": tuple(values.get("names", ()))})
+            task = cls(**{**convention, **values, "names": tuple(values.get("names", ()))})
         except TypeError as error:
             raise UserError(f"a task cannot be read from {values}: {error}") from None
         if task.kind not in ("regression", "multiclass", "multilabel"):
