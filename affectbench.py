@@ -292,7 +292,8 @@ def data_ls(data: DataOption = None) -> None:
     for header in ("dataset", "task", "train/valid/test", "text, audio, vision", "format"):
         table.add_column(header)
     for entry in list_datasets(data):
-        table.add_row(entry.name, entry.task, entry.sizes, entry.dims, entry.format)
+        sizes, dims = ("/".join(map(str, v.values())) for v in (entry.sizes, entry.dims))
+        table.add_row(entry.name, entry.problem or entry.task, sizes, dims, entry.format)
     console().print(table)
 
 
@@ -323,7 +324,7 @@ def data_import(
     ] = Path("data"),
 ) -> None:
     """Convert a foreign layout once into the native one; nothing in a pickle is run."""
-    from benchmark.datasets.load import import_dataset
+    from benchmark.datasets.convert import import_dataset
 
     screen = console()
     for sentence in import_dataset(path, data / name, name):

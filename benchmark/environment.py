@@ -88,7 +88,7 @@ def environment(device: str, threads: int, precision: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         facts["gpu"] = torch.cuda.get_device_name(torch.device(device))
         facts["cuda"] = torch.version.cuda
-        facts["cudnn"] = torch.backends.cudnn.version()
+        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         facts["tf32"] = torch.backends.cuda.matmul.allow_tf32
     return facts
 

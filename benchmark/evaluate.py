@@ -31,7 +31,7 @@ def predict(
     ):
         parts = [
             model(batch.select(index)).prediction.float()
-            for index in torch.arange(len(batch), device=device).split(batch_size)
+            for index in torch.split(torch.arange(len(batch), device=device), batch_size)
         ]
     model.train(training)
     return torch.cat(parts).cpu().numpy()

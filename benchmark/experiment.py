@@ -141,7 +141,7 @@ def _open_test(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Open the test split, once, after the selection, and evaluate the one checkpoint on it."""
     test = dataset.open_test()
-    trained_on = dataset.train.ids[np.unique(result.seen)] if result.seen.size else []
+    trained_on = dataset.train.ids[np.unique(result.seen)]
     leaked = set(test.ids) & set(trained_on)
     if leaked:
         raise RuntimeError(

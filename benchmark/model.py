@@ -23,7 +23,7 @@ class Dims:
         task: what the label means; `task.low` and `task.high` bound a regression.
         vocabulary: number of token ids, 0 where the dataset has no tokens.
         extra: widths of further modalities by name.
-        lengths: steps of each modality, only for models with `needs_lengths`.
+        lengths: longest sequence of each modality and of the `tokens`.
     """
 
     text: int
@@ -121,7 +121,7 @@ class Model(nn.Module):
         """Before each epoch, counted from 1."""
 
     def after_step(self, output: Output, batch: Batch) -> None:
-        """After each optimiser step, with the output that was differentiated."""
+        """After each batch, with the output that was differentiated."""
 
 
 def parameter_groups(

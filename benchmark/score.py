@@ -89,4 +89,5 @@ def read_predictions(dataset: Dataset, test: Split, path: Path) -> NDArray[np.fl
     if len(bad):
         raise UserError(f"{path}: the prediction of id {bad[0]!r} is no finite number")
     array = values.to_numpy(dtype=np.float32)
-    return array[:, 0] if task.outputs == 1 else array
+    single: NDArray[np.float32] = array[:, 0]
+    return single if task.outputs == 1 else array

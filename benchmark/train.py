@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -133,7 +133,9 @@ def train(
     history: list[Epoch] = []
     orders: list[Tensor] = []
     best_prediction, _, best_value = validate()
-    best_epoch, steps, stopped = 0, 0, "epochs" if groups else "untrainable"
+    best_epoch, steps = 0, 0
+    stopped: Literal["patience", "epochs", "untrainable", "diverged"]
+    stopped = "epochs" if groups else "untrainable"
     best_state = _copy(model)
     optimiser = _Optimiser(groups, config, len(batches), epochs) if groups else None
     for epoch in range(1, epochs + 1 if optimiser else 1):
@@ -180,7 +182,7 @@ def train(
             seconds=time.perf_counter() - started,
             seconds_per_epoch=float(np.median(times)) if times else 0.0,
             samples_per_second=batches.samples * len(times) / sum(times) if times else 0.0,
-            stopped=stopped,  # type: ignore[arg-type]
+            stopped=stopped,
         ),
         history,
         torch.stack(orders).numpy().astype(np.int32)
@@ -208,7 +210,7 @@ def _run_epoch(
         with torch.autocast(device.type, torch.bfloat16, enabled=protocol.precision == "bf16"):
             output = model(batch)
             loss = model.loss(output, batch)
-        (loss / size if size > 1 else loss).backward()
+        (loss / size if size > 1 else loss).backward()  # type: ignore[no-untyped-call]
         if place % config.accumulate == size - 1:
             optimiser.step()
         model.after_step(output, batch)

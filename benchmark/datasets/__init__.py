@@ -1,0 +1,1 @@
+"""Datasets: the contract in `spec`, one reader for each layout, and the doctor."""

@@ -1,0 +1,43 @@
+"""Import a foreign layout once: a pickle of MMSA, or a plain folder of npz files."""
+
+from pathlib import Path
+
+from benchmark.datasets.load import find_source
+from benchmark.datasets.mmsa import import_mmsa
+from benchmark.datasets.source import SPLITS
+from benchmark.datasets.store import write_dataset
+from benchmark.errors import UserError
+
+
+def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
+    """Write a native dataset folder.
+
+    Args:
+        path: a pickle file of MMSA, or a folder that `load_dataset` reads.
+        folder: to be made; it must not be there yet.
+        name: of the new dataset.
+
+    Returns:
+        A sentence for what was read, and one for each repair or doubt.
+
+    Raises:
+        UserError: nothing is there, or it cannot be read; nothing is left behind.
+    """
+    if not path.exists():
+        raise UserError(f"{path} is not there; give a pickle of MMSA or a folder of npz files")
+    if path.is_file():
+        report = import_mmsa(path, folder, name)
+        sizes = "/".join(str(report.sizes[split]) for split in SPLITS)
+        return [f"read {report.known or 'an unknown file'}: {sizes} samples", *report.notes]
+    source = find_source(str(path.resolve()))
+    write_dataset(
+        folder,
+        name=name,
+        task=source.task,
+        splits={split: source.read(split) for split in SPLITS},
+        vocabulary=source.vocabulary,
+        encoder=source.encoder,
+        provenance=dict(source.provenance),
+    )
+    sizes = "/".join(str(source.sizes[split]) for split in SPLITS)
+    return [f"read a {source.format} folder: {sizes} samples"]

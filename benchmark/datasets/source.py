@@ -1,0 +1,276 @@
+"""Source: where the splits of a dataset are read from, and how they become a `Dataset`."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.batch import MODALITIES
+from benchmark.config import digest
+from benchmark.datasets.spec import Dataset, Scale, Sequences, Split, Strings, Vocabulary
+from benchmark.datasets.tokens import MAX_TOKENS, make_tokeniser
+from benchmark.errors import UserError, unknown
+from benchmark.model import Dims
+from benchmark.task import Task
+
+SPLITS = ("train", "valid", "test")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset on disk or from a generator, none of whose features are in memory yet.
+
+    Attributes:
+        name: the name used in commands, records and tables.
+        task: what the label means.
+        format: the layout in words, for `affectbench data ls`.
+        sizes: samples of each split.
+        read: the samples of one split, unscaled.
+        read_ids: the ids of one split, without its features.
+        digest: hash of every array of every split.
+        vocabulary: special ids of the tokens that the splits hold, if they hold any.
+        encoder: the text encoder whose tokeniser made these tokens.
+        provenance: where the data comes from and what reading it changed.
+    """
+
+    name: str
+    task: Task
+    format: str
+    sizes: Mapping[str, int]
+    read: Callable[[str], Split]
+    read_ids: Callable[[str], Strings]
+    digest: str
+    vocabulary: Vocabulary | None = None
+    encoder: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def assemble(
+    source: Source,
+    *,
+    text_encoder: str = "",
+    standardise: tuple[str, ...] = (),
+    max_tokens: int = MAX_TOKENS,
+) -> Dataset:
+    """Read the training and validation splits, refuse what is broken, add tokens and scales.
+
+    The test split is read when `Dataset.open_test` is called; before that, only its ids are.
+
+    Args:
+        source: where the splits come from.
+        text_encoder: whose tokeniser makes token ids; see `tokens.make_tokeniser`.
+        standardise: streams scaled by the statistics of the training split.
+        max_tokens: most tokens of a sample, the start and end marks included.
+
+    Raises:
+        UserError: a split is empty or broken, splits overlap, or a stream is unknown.
+    """
+    train = source.read("train")
+    refuse_broken(train, source.name, source.task)
+    known = (*MODALITIES, *train.extra)
+    for name in standardise:
+        if name not in known:
+            raise unknown("stream to standardise", name, known)
+    refuse_overlap(source.name, {name: source.read_ids(name) for name in SPLITS})
+    tokenise = make_tokeniser(text_encoder, train, source.vocabulary, source.encoder, max_tokens)
+    scales = {name: Scale.of(train.sequences(name)) for name in standardise}
+
+    def prepare(split: Split) -> Split:
+        refuse_broken(split, source.name, source.task, train)
+        for name, scale in scales.items():
+            split = split.with_sequences(name, scale.apply(split.sequences(name)))
+        return replace(split, tokens=tokenise(split))
+
+    prepared = prepare(train)
+    return Dataset(
+        name=source.name,
+        task=source.task,
+        dims=_dims(prepared, source.task, tokenise.vocabulary),
+        train=prepared,
+        valid=prepare(source.read("valid")),
+        open_test=lambda: prepare(source.read("test")),
+        fingerprint=digest([source.digest, tokenise.identity, max_tokens]),
+        vocabulary=tokenise.vocabulary,
+        encoder=tokenise.identity,
+        provenance=source.provenance,
+        standardised=tuple(standardise),
+    )
+
+
+def _dims(train: Split, task: Task, vocabulary: Vocabulary | None) -> Dims:
+    streams = {name: train.sequences(name) for name in (*MODALITIES, *train.extra)}
+    lengths = {name: stream.values.shape[1] for name, stream in streams.items()}
+    if train.tokens is not None:
+        lengths["tokens"] = train.tokens.ids.shape[1]
+    return Dims(
+        text=train.text.values.shape[2],
+        audio=train.audio.values.shape[2],
+        vision=train.vision.values.shape[2],
+        outputs=task.outputs,
+        task=task,
+        vocabulary=0 if vocabulary is None else vocabulary.size,
+        extra={name: sequences.values.shape[2] for name, sequences in train.extra.items()},
+        lengths=lengths,
+    )
+
+
+def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = None) -> None:
+    """Stop at what no training can survive.
+
+    Raises:
+        UserError: the split is empty, a feature or label is not finite, a label is out of range,
+            an id occurs twice, or the shapes differ from those of the training split.
+    """
+    place = f"the {split.name} split of {dataset!r}"
+    if not len(split):
+        raise UserError(f"{place} is empty; every split needs at least one sample")
+    for name in (*MODALITIES, *split.extra):
+        values = split.sequences(name).values
+        if not np.isfinite(values).all():
+            bad = int((~np.isfinite(values)).any(axis=(1, 2)).sum())
+            raise UserError(
+                f"{place} has NaN or infinite {name} features in {bad} of {len(split)} samples; "
+                f"replace them (by 0, say) before loading"
+            )
+        if train is not None:
+            _refuse_other_shape(place, name, values, train.sequences(name).values)
+    _refuse_labels(place, split.label, task)
+    if len(np.unique(split.ids)) < len(split):
+        raise UserError(f"{place} has the same id more than once; ids must be unique")
+
+
+def _refuse_other_shape(
+    place: str, name: str, values: NDArray[Any], expected: NDArray[Any]
+) -> None:
+    if values.shape[1:] != expected.shape[1:]:
+        raise UserError(
+            f"{place} has {name} of steps x features {values.shape[1]} x {values.shape[2]} but "
+            f"the training split {expected.shape[1]} x {expected.shape[2]}; make them equal"
+        )
+
+
+def _refuse_labels(place: str, label: NDArray[Any], task: Task) -> None:
+    columns = (len(task.names),) if task.kind == "multilabel" else ()
+    if label.shape[1:] != columns:
+        raise UserError(
+            f"{place} has labels of shape {label.shape}, a {task.kind} task needs "
+            f"{('samples', *columns)}"
+        )
+    if not np.isfinite(label).all():
+        raise UserError(f"{place} has NaN or infinite labels; drop these samples")
+    outside = (label < task.low - 1e-4) | (label > task.high + 1e-4)
+    if outside.any():
+        raise UserError(
+            f"{place} has {int(outside.sum())} labels outside [{task.low:g}, {task.high:g}], "
+            f"for example {label[outside][0]:g}; correct the labels or the declared range"
+        )
+
+
+def refuse_overlap(dataset: str, ids: Mapping[str, Strings]) -> None:
+    """Stop at a sample that two splits share.
+
+    Raises:
+        UserError: an id is in two splits.
+    """
+    for first, second in combinations(SPLITS, 2):
+        shared = np.intersect1d(ids[first], ids[second])
+        if len(shared):
+            raise UserError(
+                f"{len(shared)} ids of {dataset!r} are in both the {first} and the {second} "
+                f"split, for example {str(shared[0])!r}; a sample belongs to one split"
+            )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The `dataset.json` of a folder; empty where there is none.
+
+    Raises:
+        UserError: it is not a JSON object.
+    """
+    path = folder / "dataset.json"
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"dataset.json of {folder.name!r} cannot be read: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"dataset.json of {folder.name!r} holds no JSON object; see docs/data.md")
+    return values
+
+
+def file_digest(path: Path, size: int = 16) -> str:
+    """BLAKE2 hash of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=size)).hexdigest()
+
+
+def read_npz(path: Path, wanted: tuple[str, ...] | None = None) -> Arrays:
+    """Arrays of an npz file, the wanted ones or all.
+
+    Raises:
+        UserError: the file is missing, truncated, corrupt, or holds pickled objects.
+    """
+    place = f"{path.parent.name}/{path.name}"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files if wanted is None or key in wanted}
+    except FileNotFoundError:
+        raise UserError(f"{place} is not there; a split is one npz file") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile):
+        raise UserError(
+            f"{place} is truncated, corrupt or holds pickled objects; write it again with "
+            f"numpy.savez and plain arrays"
+        ) from None
+
+
+def missing(samples: int, width: int = 1) -> Sequences:
+    """A modality that no sample has: one zero step, all of it masked."""
+    return Sequences(np.zeros((samples, 1, width), np.float32), np.zeros(samples, np.int64))
+
+
+def padded_left(content: NDArray[np.bool_]) -> bool:
+    """Whether the padding of a modality is at the front, judged over all samples.
+
+    Args:
+        content: bool `(N, L)`, True on steps that hold something.
+    """
+    some = content.any(axis=1)
+    leading = content.argmax(axis=1)[some].sum()
+    trailing = content[:, ::-1].argmax(axis=1)[some].sum()
+    return bool(leading > trailing)
+
+
+def right_padded(
+    values: NDArray[Any], content: NDArray[np.bool_], *, left: bool | None = None
+) -> Sequences:
+    """Move the valid steps of each sample to the front; zero steps between them stay.
+
+    Args:
+        values: `(N, L, D)`, padded on either side.
+        content: bool `(N, L)`, True on steps that hold something; it says where a sample begins
+            and ends, and may have gaps.
+        left: the padding is at the front, so that trailing zero steps belong to the sample; False:
+            at the back; None: cut on both sides.
+    """
+    steps = values.shape[1]
+    some = content.any(axis=1)
+    first = np.where(some & (left is not False), content.argmax(axis=1), 0)
+    last = np.where(left is True, steps, steps - content[:, ::-1].argmax(axis=1))
+    lengths = np.where(some, last - first, 0).astype(np.int64)
+    place = np.arange(steps)
+    moved = np.take_along_axis(
+        values, np.minimum(first[:, None] + place, steps - 1)[..., None], axis=1
+    )
+    moved = np.where((place < lengths[:, None])[..., None], moved, 0)
+    return Sequences(moved.astype(np.float32), lengths)

@@ -1,0 +1,304 @@
+"""The native folder: `dataset.json` and one memory-mapped `.npy` file for each array of a split."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.batch import MODALITIES
+from benchmark.config import digest
+from benchmark.datasets.source import SPLITS, Source, assemble, file_digest, read_manifest
+from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens, Vocabulary
+from benchmark.errors import UserError
+from benchmark.task import Task
+
+FORMAT = "affectbench-1"
+KINDS = {"f": np.float32, "i": np.int64, "U": np.str_}
+
+
+def is_native_folder(folder: Path) -> bool:
+    """Whether a folder says that it is of this format, or cannot say because its file is broken."""
+    if not (folder / "dataset.json").is_file():
+        return False
+    try:
+        return str(read_manifest(folder).get("format", "")).startswith("affectbench")
+    except UserError:
+        return True
+
+
+def write_dataset(
+    folder: Path | str,
+    *,
+    name: str,
+    task: Task,
+    splits: Mapping[str, Split],
+    vocabulary: Vocabulary | None = None,
+    encoder: str = "",
+    features: Mapping[str, str] | None = None,
+    padding: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    licence: str = "",
+) -> Path:
+    """Write a dataset; the folder is there whole or not at all.
+
+    Args:
+        folder: to be made; it must not be there yet.
+        name: of the dataset.
+        task: what the label means.
+        splits: `train`, `valid` and `test`.
+        vocabulary: special ids of the splits' tokens.
+        encoder: the text encoder whose tokeniser made them.
+        features: kind of each modality's features, in words.
+        padding: what was done about padding, for later readers.
+        provenance: sources, counts of repairs, plain values only.
+        licence: the terms of the data.
+
+    Raises:
+        UserError: the folder exists, a split is missing, or the disk refuses (nothing is left).
+    """
+    target = Path(folder)
+    if target.exists():
+        raise UserError(f"{target.name!r} is already there; remove it or choose another name")
+    if set(splits) != set(SPLITS):
+        raise UserError(f"a dataset needs the splits {', '.join(SPLITS)}, got {', '.join(splits)}")
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "task": task.to_dict(),
+        "splits": {split: len(splits[split]) for split in SPLITS},
+        "dims": {
+            modality: splits["train"].sequences(modality).values.shape[2]
+            for modality in (*MODALITIES, *splits["train"].extra)
+        },
+        "features": dict(features or {}),
+        "padding": dict(padding or {}),
+        "provenance": dict(provenance or {}),
+        "licence": licence,
+        "encoder": encoder,
+        "vocabulary": None if vocabulary is None else _vocabulary_values(vocabulary),
+    }
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        manifest["arrays"] = _write_arrays(temporary, splits)
+        _write_synced(temporary / "dataset.json", json.dumps(manifest, indent=1).encode())
+        temporary.chmod(0o755)
+        _sync_folder(temporary)
+        temporary.rename(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise UserError(
+            f"{target.name!r} could not be written ({error.strerror or error}); nothing was left "
+            f"behind, free some space or choose another folder"
+        ) from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _vocabulary_values(vocabulary: Vocabulary) -> dict[str, int]:
+    keys = ("size", "pad", "unknown", "start", "end", "mask")
+    return {key: int(getattr(vocabulary, key)) for key in keys}
+
+
+def _write_arrays(folder: Path, splits: Mapping[str, Split]) -> dict[str, dict[str, Any]]:
+    written = {}
+    for split in SPLITS:
+        for key, array in _to_arrays(splits[split]).items():
+            file = f"{split}.{key}.npy"
+            with (folder / file).open("wb") as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+            written[file] = {
+                "shape": list(array.shape),
+                "dtype": array.dtype.str,
+                "bytes": (folder / file).stat().st_size,
+                "blake2": file_digest(folder / file),
+            }
+    return written
+
+
+def _to_arrays(split: Split) -> dict[str, NDArray[Any]]:
+    label_type = np.int64 if split.label.dtype.kind in "iu" else np.float32
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": split.ids.astype(np.str_),
+        "label": split.label.astype(label_type),
+    }
+    for name in MODALITIES:
+        arrays |= _pair(name, split.sequences(name))
+    for name, sequences in split.extra.items():
+        arrays |= _pair(f"extra_{name}", sequences)
+    for name, value in split.unimodal_labels.items():
+        arrays[f"unimodal_{name}"] = value.astype(np.float32)
+    if split.tokens is not None:
+        arrays["token_ids"] = split.tokens.ids.astype(np.int64)
+        arrays["token_lengths"] = split.tokens.lengths.astype(np.int64)
+        arrays["token_words"] = split.tokens.words.astype(np.int64)
+    if split.groups is not None:
+        arrays["groups"] = split.groups.astype(np.str_)
+    if split.transcripts is not None:
+        arrays["transcripts"] = split.transcripts.astype(np.str_)
+    if split.oracle is not None:
+        arrays["oracle"] = split.oracle.astype(np.float32)
+    return arrays
+
+
+def _pair(name: str, sequences: Sequences) -> dict[str, NDArray[Any]]:
+    return {
+        name: sequences.values.astype(np.float32, copy=False),
+        f"{name}_lengths": sequences.lengths.astype(np.int64),
+    }
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_dataset(folder: Path | str, *, standardise: tuple[str, ...] = ()) -> Dataset:
+    """A native folder as a dataset, as it was written unless streams are to be scaled.
+
+    Raises:
+        UserError: the folder is broken.
+    """
+    return assemble(open_store(Path(folder)), standardise=standardise)
+
+
+def open_store(folder: Path) -> Source:
+    """Look at a native folder; arrays are mapped split by split and checked against their hashes.
+
+    Raises:
+        UserError: `dataset.json` is broken or of another version.
+    """
+    manifest = read_manifest(folder)
+    if manifest.get("format") != FORMAT:
+        raise UserError(
+            f"{folder.name!r} has format {manifest.get('format')!r}, this version reads "
+            f"{FORMAT!r}; import the data again"
+        )
+    try:
+        arrays: dict[str, dict[str, Any]] = manifest["arrays"]
+        vocabulary = manifest["vocabulary"]
+        return Source(
+            name=str(manifest["name"]),
+            task=Task.from_dict(manifest["task"]),
+            format="native",
+            sizes={split: int(manifest["splits"][split]) for split in SPLITS},
+            read=lambda split: _read_split(folder, split, manifest),
+            read_ids=lambda split: _read_array(folder, f"{split}.ids.npy", arrays),
+            digest=digest(
+                [manifest["task"], {file: entry["blake2"] for file, entry in arrays.items()}]
+            ),
+            vocabulary=None if vocabulary is None else Vocabulary(**vocabulary),
+            encoder=str(manifest["encoder"]),
+            provenance={
+                **manifest["provenance"],
+                **{key: manifest[key] for key in ("features", "padding", "licence")},
+            },
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"dataset.json of {folder.name!r} lacks or garbles {error}; import the data again"
+        ) from None
+
+
+def _read_split(folder: Path, split: str, manifest: Mapping[str, Any]) -> Split:
+    files: dict[str, dict[str, Any]] = manifest["arrays"]
+    keys = [file.split(".")[1] for file in files if file.startswith(f"{split}.")]
+    arrays = {key: _read_array(folder, f"{split}.{key}.npy", files) for key in keys}
+    required = {
+        "ids",
+        "label",
+        *(f"{name}{end}" for name in MODALITIES for end in ("", "_lengths")),
+    }
+    absent = sorted(required - set(keys))
+    if absent:
+        raise UserError(
+            f"the {split} split of {folder.name!r} has no array {absent[0]!r}; import it again"
+        )
+    for key, array in arrays.items():
+        if len(array) != manifest["splits"][split]:
+            raise UserError(
+                f"{folder.name}/{split}.{key}.npy has {len(array)} rows for "
+                f"{manifest['splits'][split]} samples; import the data again"
+            )
+
+    def pair(name: str) -> Sequences:
+        values, lengths = arrays[name], arrays[f"{name}_lengths"]
+        if values.ndim != 3 or lengths.shape != values.shape[:1]:
+            raise UserError(
+                f"{folder.name}/{split}.{name}.npy has shape {values.shape}, not "
+                f"(samples, steps, features); import the data again"
+            )
+        return Sequences(values, np.array(lengths))
+
+    def named(prefix: str) -> list[str]:
+        found = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+        return [name for name in found if not name.endswith("_lengths")]
+
+    return Split(
+        name=split,
+        ids=arrays["ids"],
+        label=arrays["label"],
+        text=pair("text"),
+        audio=pair("audio"),
+        vision=pair("vision"),
+        tokens=(
+            Tokens(arrays["token_ids"], np.array(arrays["token_lengths"]), arrays["token_words"])
+            if {"token_ids", "token_lengths", "token_words"} <= set(keys)
+            else None
+        ),
+        groups=arrays.get("groups"),
+        transcripts=arrays.get("transcripts"),
+        unimodal_labels={name: arrays[f"unimodal_{name}"] for name in named("unimodal_")},
+        extra={name: pair(f"extra_{name}") for name in named("extra_")},
+        oracle=arrays.get("oracle"),
+    )
+
+
+def _read_array(folder: Path, file: str, entries: Mapping[str, Mapping[str, Any]]) -> Any:
+    """A read-only memory map, after its file was found whole."""
+    path, place = folder / file, f"{folder.name}/{file}"
+    if file not in entries:
+        raise UserError(f"dataset.json of {folder.name!r} does not list {file}; import it again")
+    entry = entries[file]
+    try:
+        if path.stat().st_size != entry["bytes"]:
+            raise UserError(
+                f"{place} has {path.stat().st_size} bytes, {entry['bytes']} were written; it is "
+                f"truncated or changed, import the data again"
+            )
+        if file_digest(path) != entry["blake2"]:
+            raise UserError(f"{place} is not what was written (its hash differs); import it again")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{place} is missing; import the data again") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{place} cannot be read: {error}; import the data again") from None
+    if list(array.shape) != entry["shape"] or array.dtype.str != entry["dtype"]:
+        raise UserError(
+            f"{place} is {array.dtype.str} of shape {array.shape}, dataset.json says "
+            f"{entry['dtype']} of shape {tuple(entry['shape'])}; import the data again"
+        )
+    if not any(np.issubdtype(array.dtype, kind) for kind in KINDS.values()):
+        raise UserError(f"{place} is {array.dtype}; allowed: float32, int64, text")
+    return array

@@ -1,0 +1,108 @@
+"""Time of a single sample and samples a second, on data that is on the device already."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.batch import Batch
+from benchmark.evaluate import EvaluationContext
+from benchmark.flops import inside_encoders, text_encoders
+from benchmark.probe import autocast, seconds, synchronise, take
+
+BATCH_SIZES = (1, 8, 32, 128)
+LATENCY_SAMPLES = 200
+ENCODER_CALLS = 30
+TIME_BOX = 0.05  # seconds for each batch size of the throughput
+LEAST_CALLS = 3
+
+
+def lengths(batch: Batch) -> dict[str, int]:
+    """Padded steps of each stream and of the tokens."""
+    streams = {"text": batch.text, "audio": batch.audio, "vision": batch.vision, **batch.extra}
+    lengths = {name: stream.mask.shape[1] for name, stream in streams.items()}
+    if batch.token_ids is not None:
+        lengths["tokens"] = batch.token_ids.shape[1]
+    return lengths
+
+
+def latency(context: EvaluationContext) -> dict[str, Any]:
+    """Time single samples that are on the device already."""
+    model, valid, protocol = context.model, context.dataset.valid, context.protocol
+    count = min(len(valid), LATENCY_SAMPLES)
+    chosen = np.linspace(0, len(valid) - 1, count).astype(np.int64)
+    samples = take(valid, chosen).batch(context.device)
+    batches = [
+        samples.select(index) for index in torch.arange(count, device=context.device).chunk(count)
+    ]
+    model.eval()
+    with torch.inference_mode(), autocast(context.device, context.protocol.precision):
+        for call in range(protocol.warmup_calls):
+            model(batches[call % count])
+        times = []
+        for call in range(protocol.timed_calls):
+            batch = batches[call % count]
+            times.append(seconds(partial(model, batch), context.device))
+        encoder = _encoder_seconds(context, batches)
+    p50, p90, p99 = (float(value) * 1e3 for value in np.percentile(times, [50, 90, 99]))
+    return {
+        "p50_ms": p50,
+        "p90_ms": p90,
+        "p99_ms": p99,
+        "encoder_p50_ms": None if encoder is None else encoder * 1e3,
+        "samples": count,
+        "warmup_calls": protocol.warmup_calls,
+        "timed_calls": protocol.timed_calls,
+        "padded_to": lengths(samples),
+    }
+
+
+def _encoder_seconds(context: EvaluationContext, batches: Sequence[Batch]) -> float | None:
+    """Median time that a call spends in text encoders; None without any."""
+    if not text_encoders(context.model):
+        return None
+    spent, entered = 0.0, 0.0
+
+    def now() -> float:
+        synchronise(context.device)
+        return time.perf_counter()
+
+    def enter() -> None:
+        nonlocal entered
+        entered = now()
+
+    def leave() -> None:
+        nonlocal spent
+        spent += now() - entered
+
+    times = []
+    with inside_encoders(context.model, enter, leave):
+        for call in range(min(ENCODER_CALLS, context.protocol.timed_calls)):
+            spent = 0.0
+            context.model(batches[call % len(batches)])
+            times.append(spent)
+    return median(times)
+
+
+def throughput(context: EvaluationContext) -> dict[str, Any]:
+    """Samples a second by batch size; a smaller split is repeated."""
+    model, valid = context.model, context.dataset.valid
+    chosen = np.arange(max(BATCH_SIZES)) % len(valid)
+    samples = take(valid, chosen).batch(context.device)
+    speeds: dict[str, float] = {}
+    model.eval()
+    with torch.inference_mode(), autocast(context.device, context.protocol.precision):
+        for size in BATCH_SIZES:
+            batch = samples.select(samples.index[:size])
+            model(batch)
+            calls, elapsed = 0, 0.0
+            while calls < LEAST_CALLS or elapsed < TIME_BOX:
+                elapsed += seconds(partial(model, batch), context.device)
+                calls += 1
+            speeds[str(size)] = size * calls / elapsed
+    best = max(speeds, key=lambda size: speeds[size])
+    return {"samples_per_second": speeds, "best": speeds[best], "best_batch": int(best)}
