@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +197,7 @@ def ls(
             table.add_row(key, str(values[key]), ", ".join(f"{n}: {v}" for n, v in own.items()))
     screen.print(table)
     for module, reason in broken_modules().items():
-        screen.print(f"[yellow]{module} is left out: {reason}[/yellow]")
+        screen.print(f"[yellow]{module} is left out: {escape(reason)}[/yellow]")
 
 
 @app.command()
@@ -224,7 +225,7 @@ def check(
         mark = "[red]✗[/red]" if bad else "[green]✓[/green]"
         screen.print(f"{mark} {name}: {kept} of {len(results)} promises kept{note}")
         for result in bad:
-            screen.print(f"    [red]{result.name}[/red]: {result.sentence}", markup=True)
+            screen.print(f"    [red]{result.name}[/red]: {escape(result.sentence)}")
     if broken:
         raise typer.Exit(1)
 
@@ -310,7 +311,7 @@ def data_check(
     colours = {"error": "red", "warning": "yellow", "ok": "green"}
     findings = check_dataset(loaded, loaded.open_test())
     for finding in findings:
-        screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {finding.sentence}")
+        screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {escape(finding.sentence)}")
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -477,7 +478,7 @@ def _print_summary(screen: Console, outcome: "Outcome", written: list[Path], out
         f"result, {outcome.seconds:.1f} s"
     )
     for title, sentence in outcome.problems:
-        screen.print(f"[red]{title}[/red]: {sentence}")
+        screen.print(f"[red]{title}[/red]: {escape(sentence)}")
     tables = [path.name for path in written if path.parent == output]
     screen.print(f"{', '.join(tables)} and plots/ in {output}")
 

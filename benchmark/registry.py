@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
@@ -69,7 +69,10 @@ class ModelEntry:
         for key in given:
             if key not in parameters and key not in TRAIN_FIELDS:
                 raise unknown(f"setting of {self.name}", key, [*parameters, *TRAIN_FIELDS])
-        settings = {name: given.get(name, p.default) for name, p in parameters.items()}
+        settings = {
+            name: self._checked(name, given[name]) if name in given else parameter.default
+            for name, parameter in parameters.items()
+        }
         required = [name for name, value in settings.items() if value is inspect.Parameter.empty]
         if required:
             raise UserError(
@@ -85,6 +88,16 @@ class ModelEntry:
                 f"got {first['input']!r}"
             ) from None
         return settings, config
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """The value of a hyperparameter, if it is of the type that the constructor declares."""
+        annotation = get_type_hints(self.cls.__init__).get(name, Any)
+        try:
+            return TypeAdapter(annotation).validate_python(value)
+        except ValidationError as error:
+            raise UserError(
+                f"setting {name} of {self.name}: {error.errors()[0]['msg']}, got {value!r}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -151,7 +164,7 @@ def register_model(
             no_capture,
         )
         taken = _MODELS.get(name)
-        if taken is not None and taken.cls.__qualname__ != cls.__qualname__:
+        if taken is not None and _origin(taken.cls) != _origin(cls):
             raise ValueError(
                 f"two models want the name {name!r}: {taken.cls.__module__}."
                 f"{taken.cls.__qualname__} and {cls.__module__}.{cls.__qualname__}"
@@ -175,7 +188,7 @@ def register_evaluation(
 
     def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
         taken = _EVALUATIONS.get(name)
-        if taken is not None and taken.function.__qualname__ != function.__qualname__:
+        if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two evaluations want the name {name!r}")
         _EVALUATIONS[name] = EvaluationEntry(name, function, timed)
         return function
@@ -262,8 +275,9 @@ def load_plugin(path: str | Path) -> list[str]:
     file = Path(path)
     if not file.is_file():
         raise UserError(f"plugin {str(path)!r} is no file; give the path of a Python file")
-    models, evaluations = set(_MODELS), set(_EVALUATIONS)
-    name = f"affectbench_plugin_{file.stem}"
+    models, evaluations = dict(_MODELS), dict(_EVALUATIONS)
+    place = hashlib.blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()
+    name = f"affectbench_plugin_{file.stem}_{place}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UserError(f"plugin {str(path)!r} is no Python file")
@@ -273,15 +287,24 @@ def load_plugin(path: str | Path) -> list[str]:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
+        for registry, before in ((_MODELS, models), (_EVALUATIONS, evaluations)):
+            registry.clear()
+            registry.update(before)  # type: ignore[arg-type]
         raise UserError(
             f"plugin {str(path)!r} fails to import: {type(error).__name__}: {error}"
         ) from error
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == name]
-    if not own and set(_MODELS) == models and set(_EVALUATIONS) == evaluations:
+    if not own and _MODELS.keys() == models.keys() and _EVALUATIONS.keys() == evaluations.keys():
         raise UserError(
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )
     return own
+
+
+def _origin(thing: Any) -> tuple[str, str]:
+    """File and name of a class or function: equal if a file is imported again."""
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
+    return file or thing.__module__, thing.__qualname__
 
 
 def _source_files(name: str, seen: set[str] | None = None) -> set[str]:

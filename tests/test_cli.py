@@ -195,6 +195,8 @@ def test_a_plugin_of_fifteen_lines_runs_and_checks(tmp_path: Path) -> None:
         (["run", "-m", "late-fusion", "--set", "tfn.hidden=3"], "tfn"),
         (["run", "-m", "late-fusion", "--set", "lr=-1"], "greater than 0"),
         (["run", "-m", "late-fusion", "--set", "lr"], "key=value"),
+        (["run", "-m", "late-fusion", "--set", "hidden=wide"], "valid integer"),
+        (["run", "-m", "tfn", "--set", "variant=mmsb"], "'paper', 'orig' or 'mmsa'"),
         (["run", "--seeds", "x"], "--seeds takes a number"),
         (["run", "--seeds", "0"], "at least 1"),
         (["run", "--device", "tpu"], "allowed: cpu, cuda"),

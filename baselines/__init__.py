@@ -1,0 +1,1 @@
+"""Published models and the floors below them, one file each."""

@@ -1,0 +1,128 @@
+"""The text encoder that token models share: pretrained, small from scratch, or plain features."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark import Batch, Dims, Stream, UserError
+
+
+class TextEncoder(nn.Module):
+    """Hidden states of the words of a batch.
+
+    Args:
+        dims: widths and vocabulary of the data.
+        name: `auto` (`scratch` where the data has tokens, else `features`), `scratch` (a small
+            BERT made from its configuration), `features` (the text stream itself stands for the
+            hidden states), a local folder, or a hub name.
+        hidden: width of the scratch encoder.
+        layers: its depth.
+        heads: its attention heads.
+
+    Attributes:
+        width: features of a hidden state.
+        reads_tokens: False in the mode `features`.
+        pretrained: True if the weights were loaded; they get the encoder's learning rate.
+    """
+
+    is_text_encoder = True
+
+    def __init__(
+        self,
+        dims: Dims,
+        name: str = "auto",
+        *,
+        hidden: int = 32,
+        layers: int = 2,
+        heads: int = 4,
+    ):
+        super().__init__()
+        if name == "auto":
+            name = "scratch" if dims.vocabulary else "features"
+        self.reads_tokens = name != "features"
+        self.pretrained = name not in ("scratch", "features")
+        self.model: nn.Module | None
+        if name == "features":
+            self.model, self.width = None, dims.text
+            return
+        if not dims.vocabulary:
+            raise UserError(
+                f"text encoder {name!r} needs token ids and this dataset has none; use 'features'"
+            )
+        if name == "scratch":
+            self.model = _scratch(dims.vocabulary, hidden, layers, heads)
+        else:
+            self.model = load_pretrained(name, dims.vocabulary)
+        self.width = int(self.model.config.hidden_size)
+
+    def forward(self, batch: Batch) -> Stream:
+        """Hidden states `(B, K, width)` with their mask; zero where the text is missing."""
+        if self.model is None:
+            return batch.text
+        assert batch.token_ids is not None
+        assert batch.token_mask is not None
+        hidden = self.model(
+            input_ids=batch.token_ids, attention_mask=attendable(batch.token_mask).long()
+        ).last_hidden_state  # (B, K, width)
+        return Stream(hidden * batch.token_mask.unsqueeze(-1), batch.token_mask)
+
+
+def attendable(mask: Tensor) -> Tensor:
+    """The mask with the first step of empty rows opened, so that their softmax stays finite."""
+    first = torch.zeros_like(mask)
+    first[:, 0] = True
+    return mask | (first & ~mask.any(dim=1, keepdim=True))
+
+
+def _scratch(vocabulary: int, hidden: int, layers: int, heads: int) -> nn.Module:
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden,
+        max_position_embeddings=512,
+    )
+    return BertModel(config, add_pooling_layer=False)
+
+
+def load_pretrained(name: str, vocabulary: int = 0, **options: Any) -> nn.Module:
+    """Load an encoder's safetensors from a local folder or the hub's cache.
+
+    Args:
+        name: a local folder, or a hub name.
+        vocabulary: largest token id of the data plus one; 0 checks nothing.
+        **options: passed to the loader.
+
+    Raises:
+        UserError: the encoder is not there, or its vocabulary is smaller than the data's.
+    """
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    local = Path(name).is_dir()
+    if local or os.environ.get("HF_HUB_OFFLINE"):
+        options = {"local_files_only": True, **options}
+    try:
+        model = AutoModel.from_pretrained(name, use_safetensors=True, **options)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"text encoder {name!r} cannot be loaded: give a local folder with config.json and "
+            f"model.safetensors, or a hub name with the network up ({type(error).__name__})"
+        ) from None
+    size = int(model.config.vocab_size)
+    if vocabulary > size:
+        raise UserError(
+            f"text encoder {name!r} knows {size} tokens and the data uses {vocabulary}; load the "
+            f"dataset with the same text encoder"
+        )
+    if hasattr(model, "pooler"):
+        model.pooler = None  # models bring their own heads; an unused pooler would never train
+    return model

@@ -1,0 +1,166 @@
+"""MAG-BERT: a gate behind BERT's embeddings shifts each token by its audio and vision."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.layers.align import align
+from baselines.layers.mag import AdaptationGate, Alignment, beside_tokens
+from baselines.layers.text import TextEncoder, attendable
+from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_model
+
+
+@register_model(
+    "mag-bert",
+    paper=(
+        "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
+        "Large Pretrained Transformers. ACL 2020."
+    ),
+    source="WasifurRahman/BERT_multimodal_transformer @ dc7876f, thuiar/MMSA @ a94e65d",
+    defaults={
+        "synthetic": {
+            "variant": "mmsa",
+            "gate_dropout": 0.1,
+            "encoder_layers": 1,
+            "lr": 5e-3,
+            "batch_size": 32,
+            "epochs": 10,
+        },
+        **{
+            name: {
+                "optimizer": "adamw",
+                "lr": 1e-5,
+                "encoder_lr": 1e-5,
+                "weight_decay": 0.01,
+                "encoder_weight_decay": 0.01,
+                "batch_size": 48,
+                "epochs": 40,
+                "schedule": "linear",
+                "warmup": 0.1,
+            }
+            for name in ("mosi", "mosei")
+        },
+        "sims": {
+            "variant": "mmsa",
+            "gate_dropout": 0.1,
+            "lr": 5e-5,
+            "encoder_lr": 5e-5,
+            "encoder_weight_decay": 0.0,
+            "batch_size": 32,
+        },
+        "mosi_utterance": {
+            "text_encoder": "features",
+            "variant": "mmsa",
+            "gate_dropout": 0.1,
+            "lr": 1e-3,
+        },
+        "mosi_std": {
+            "variant": "mmsa",
+            "gate_dropout": 0.1,
+            "lr": 5e-4,
+            "encoder_lr": 5e-5,
+            "batch_size": 32,
+            "epochs": 10,
+            "schedule": "linear",
+            "warmup": 0.1,
+        },
+    },
+    smoke={"encoder_hidden": 8, "encoder_layers": 1, "encoder_heads": 2, "gate_dropout": 0.0},
+)
+class MAGBERT(Model):
+    """BERT with a multimodal adaptation gate between its embeddings and its first layer.
+
+    The default follows the paper: mean squared error. `variant="mmsa"` trains on the absolute
+    error, as the THUIAR framework does; the network is the same. Deviations: streams that are not
+    word-level are averaged over the span of each token; with a pretrained encoder the gate and the
+    head take the rate `lr`, which the defaults set to that of the encoder; weight decay also acts
+    on the biases of gate and head. Without tokens the gate acts on the vectors of the text stream,
+    whose mean over time feeds the pooler.
+
+    Args:
+        dims: widths of the data.
+        text_encoder: see `TextEncoder`; must be of the BERT family.
+        encoder_hidden: width of a text encoder made from scratch.
+        encoder_layers: its depth.
+        encoder_heads: its attention heads.
+        beta: longest shift, in lengths of the text vector.
+        gate_dropout: on the output of the gate.
+        head_dropout: on the pooled vector.
+        alignment: how audio and vision come to the tokens, see `beside_tokens`.
+        variant: `paper` or `mmsa`.
+
+    Raises:
+        UserError: the text encoder has no embeddings and encoder to put a gate between.
+    """
+
+    def __init__(
+        self,
+        dims: Dims,
+        *,
+        text_encoder: str = "auto",
+        encoder_hidden: int = 32,
+        encoder_layers: int = 2,
+        encoder_heads: int = 4,
+        beta: float = 1.0,
+        gate_dropout: float = 0.5,
+        head_dropout: float = 0.1,
+        alignment: Alignment = "auto",
+        variant: Literal["paper", "mmsa"] = "paper",
+    ):
+        super().__init__()
+        self.encoder = TextEncoder(
+            dims,
+            text_encoder,
+            hidden=encoder_hidden,
+            layers=encoder_layers,
+            heads=encoder_heads,
+        )
+        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
+        bert, width = self.encoder.model, self.encoder.width
+        if bert is not None and not (hasattr(bert, "embeddings") and hasattr(bert, "encoder")):
+            raise UserError(
+                f"mag-bert puts a gate between the embeddings and the encoder of a BERT and "
+                f"{text_encoder!r} is a {type(bert).__name__}; give an encoder of the BERT family"
+            )
+        self.gate = AdaptationGate(width, dims.audio, dims.vision, beta=beta, dropout=gate_dropout)
+        self.pooler = nn.Linear(width, width)
+        self.dropout = nn.Dropout(head_dropout)
+        self.out = nn.Linear(width, dims.outputs)
+        self.alignment = alignment
+        self.variant = variant
+
+    def forward(self, batch: Batch) -> Output:
+        if self.encoder.model is None:
+            steps = attendable(batch.text.mask)
+            audio, vision = align(batch.audio, steps).values, align(batch.vision, steps).values
+            gated = self.gate(batch.text.values, audio, vision)  # (B, L, width)
+            pooled = Stream(gated, steps).mean()
+        else:
+            gated, states = self._encode(batch)
+            pooled = states[:, 0]
+        pooled = self.dropout(self.pooler(pooled).tanh())  # (B, width)
+        return Output(self.out(pooled), {"gate": gated})
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        if self.variant == "paper" and self.task.kind == "regression":
+            return F.mse_loss(output.prediction, batch.label)
+        return self.task.loss(output.prediction, batch.label)
+
+    def _gate(self, batch: Batch, text: Tensor, mask: Tensor) -> Tensor:
+        audio = beside_tokens(batch, batch.audio, mask, self.alignment)
+        vision = beside_tokens(batch, batch.vision, mask, self.alignment)
+        return self.gate(text, audio, vision)  # (B, K, width)
+
+    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        bert, ids, mask = self.encoder.model, batch.token_ids, batch.token_mask
+        assert bert is not None
+        assert ids is not None
+        assert mask is not None
+        ids = ids.masked_fill(~mask.any(dim=1, keepdim=True), 0)  # a missing text says nothing
+        gated = self._gate(batch, bert.embeddings(input_ids=ids), mask)
+        closed = ~attendable(mask)[:, None, None, :]  # (B, 1, 1, K)
+        lowest = torch.finfo(gated.dtype).min
+        bias = torch.zeros_like(closed, dtype=gated.dtype).masked_fill(closed, lowest)
+        return gated, bert.encoder(gated, attention_mask=bias).last_hidden_state

@@ -1,0 +1,239 @@
+"""MAG-XLNet: a gate after XLNet's first layer shifts each token by its audio and vision."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.layers.align import align
+from baselines.layers.mag import AdaptationGate, Alignment, beside_tokens
+from baselines.layers.text import attendable, load_pretrained
+from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_model
+
+
+class XLNetEncoder(nn.Module):
+    """XLNet's parts, called one by one so that a gate fits between two layers.
+
+    Args:
+        dims: widths and vocabulary of the data.
+        name: `auto`, `scratch`, `features`, a local folder or a hub name, as for `TextEncoder`.
+        hidden: width from scratch.
+        layers: depth from scratch.
+        heads: attention heads from scratch.
+
+    Raises:
+        UserError: the data has no tokens, or the encoder is no XLNet.
+    """
+
+    is_text_encoder = True
+
+    def __init__(self, dims: Dims, name: str, *, hidden: int, layers: int, heads: int):
+        super().__init__()
+        from transformers import XLNetConfig, XLNetModel
+
+        if name == "auto":
+            name = "scratch" if dims.vocabulary else "features"
+        self.pretrained = name not in ("scratch", "features")
+        self.model: nn.Module | None = None
+        self.width = dims.text
+        if name == "features":
+            return
+        if not dims.vocabulary:
+            raise UserError(
+                f"text encoder {name!r} needs token ids and this dataset has none; use 'features'"
+            )
+        if self.pretrained:
+            self.model = load_pretrained(name, dims.vocabulary)
+        else:
+            self.model = XLNetModel(
+                XLNetConfig(
+                    vocab_size=dims.vocabulary,
+                    d_model=hidden,
+                    n_layer=layers,
+                    n_head=heads,
+                    d_inner=4 * hidden,
+                )
+            )
+        if not isinstance(self.model, XLNetModel):
+            raise UserError(
+                f"mag-xlnet needs an XLNet and {name!r} is a {type(self.model).__name__}; give an "
+                f"XLNet or use mag-bert"
+            )
+        del self.model.mask_emb  # serves pretraining only and would never receive a gradient
+        self.width = int(self.model.config.d_model)
+
+    def prepare(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor | None]]:
+        """Embeddings `(K, B, width)` and what every layer is given beside them.
+
+        The last valid token is the summary token: its segment is 2, that of padding 3, of all
+        others 0; attention asks only whether two segments are equal.
+        """
+        model, length = self.model, ids.shape[1]
+        assert model is not None
+        hidden = model.dropout(model.word_embedding(ids.T))  # (K, B, width)
+        places = torch.arange(length, device=ids.device)
+        segment = torch.where(mask, 0, 3)
+        segment = torch.where(mask & (places == last_place(mask).unsqueeze(1)), 2, segment)
+        differs = (segment.T[:, None] != segment.T[None, :]).long()  # (K, K, B)
+        itself = torch.eye(length, dtype=torch.bool, device=ids.device)
+        closed = ~mask.T[None, :] & ~itself[:, :, None]  # (K, K, B); padding still sees itself
+        position = model.relative_positional_encoding(
+            length, length, bsz=len(ids), device=ids.device
+        )
+        return hidden, {
+            "output_g": None,
+            "attn_mask_h": closed.unsqueeze(-1).to(hidden.dtype),
+            "attn_mask_g": None,
+            "r": model.dropout(position),
+            "seg_mat": F.one_hot(differs, 2).to(hidden.dtype),
+        }
+
+
+@register_model(
+    "mag-xlnet",
+    paper=(
+        "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
+        "Large Pretrained Transformers. ACL 2020."
+    ),
+    source="WasifurRahman/BERT_multimodal_transformer @ dc7876f",
+    defaults={
+        "synthetic": {
+            "variant": "mmsa",
+            "gate_dropout": 0.1,
+            "encoder_hidden": 16,
+            "lr": 1e-2,
+            "batch_size": 50,
+            "epochs": 12,
+        },
+        **{
+            name: {
+                "optimizer": "adamw",
+                "lr": 1e-5,
+                "encoder_lr": 1e-5,
+                "weight_decay": 0.01,
+                "encoder_weight_decay": 0.01,
+                "batch_size": 48,
+                "epochs": 40,
+                "schedule": "linear",
+                "warmup": 0.1,
+            }
+            for name in ("mosi", "mosei", "sims")
+        },
+        "mosi_utterance": {
+            "text_encoder": "features",
+            "variant": "mmsa",
+            "gate_dropout": 0.1,
+            "lr": 1e-3,
+        },
+        "mosi_std": {"variant": "mmsa", "gate_dropout": 0.1, "lr": 1e-3, "encoder_lr": 5e-5},
+    },
+    smoke={"encoder_hidden": 8, "encoder_layers": 2, "encoder_heads": 2, "gate_dropout": 0.0},
+)
+class MAGXLNet(Model):
+    """XLNet with a multimodal adaptation gate on the states that enter its second layer.
+
+    The default follows the paper: mean squared error; `variant="mmsa"` trains on the absolute
+    error like the THUIAR framework's models. Deviations: sequences are padded on the right instead
+    of the left, which relative positions and masks make the same computation; XLNet's unused mask
+    embedding is left out; streams that are not word-level are averaged over the span of each
+    token. Without tokens the gate acts on the vectors of the text stream, whose mean over time
+    feeds the summary.
+
+    Args:
+        dims: widths of the data.
+        text_encoder: `auto`, `scratch`, `features`, a folder or a hub name of an XLNet.
+        encoder_hidden: width of a text encoder made from scratch.
+        encoder_layers: its depth.
+        encoder_heads: its attention heads.
+        injection: index of the layer before which the gate acts.
+        beta: longest shift, in lengths of the text vector.
+        gate_dropout: on the output of the gate.
+        head_dropout: on the summary vector.
+        alignment: how audio and vision come to the tokens, see `beside_tokens`.
+        variant: `paper` or `mmsa`.
+
+    Raises:
+        UserError: the encoder has no layer of the index `injection`.
+    """
+
+    def __init__(
+        self,
+        dims: Dims,
+        *,
+        text_encoder: str = "auto",
+        encoder_hidden: int = 32,
+        encoder_layers: int = 2,
+        encoder_heads: int = 4,
+        injection: int = 1,
+        beta: float = 1.0,
+        gate_dropout: float = 0.5,
+        head_dropout: float = 0.1,
+        alignment: Alignment = "auto",
+        variant: Literal["paper", "mmsa"] = "paper",
+    ):
+        super().__init__()
+        self.encoder = XLNetEncoder(
+            dims,
+            text_encoder,
+            hidden=encoder_hidden,
+            layers=encoder_layers,
+            heads=encoder_heads,
+        )
+        xlnet, width = self.encoder.model, self.encoder.width
+        self.text_input = "features" if xlnet is None else "tokens"
+        if xlnet is not None and not 0 <= injection < len(xlnet.layer):
+            raise UserError(
+                f"injection {injection} is no layer of this XLNet; allowed: 0 to "
+                f"{len(xlnet.layer) - 1}"
+            )
+        self.gate = AdaptationGate(width, dims.audio, dims.vision, beta=beta, dropout=gate_dropout)
+        self.summary = nn.Linear(width, width)
+        self.dropout = nn.Dropout(head_dropout)
+        self.out = nn.Linear(width, dims.outputs)
+        self.injection = injection
+        self.alignment = alignment
+        self.variant = variant
+
+    def forward(self, batch: Batch) -> Output:
+        if self.encoder.model is None:
+            steps = attendable(batch.text.mask)
+            audio, vision = align(batch.audio, steps).values, align(batch.vision, steps).values
+            gated = self.gate(batch.text.values, audio, vision)  # (B, L, width)
+            pooled = Stream(gated, steps).mean()
+        else:
+            gated, pooled = self._encode(batch)
+        summary = self.dropout(self.summary(pooled).tanh())  # (B, width)
+        return Output(self.out(summary), {"gate": gated})
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        if self.variant == "paper" and self.task.kind == "regression":
+            return F.mse_loss(output.prediction, batch.label)
+        return self.task.loss(output.prediction, batch.label)
+
+    def _gate(self, batch: Batch, text: Tensor, mask: Tensor) -> Tensor:
+        audio = beside_tokens(batch, batch.audio, mask, self.alignment)
+        vision = beside_tokens(batch, batch.vision, mask, self.alignment)
+        return self.gate(text, audio, vision)  # (B, K, width)
+
+    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        xlnet, ids, mask = self.encoder.model, batch.token_ids, batch.token_mask
+        assert xlnet is not None
+        assert ids is not None
+        assert mask is not None
+        ids = ids.masked_fill(~mask.any(dim=1, keepdim=True), 0)  # a missing text says nothing
+        hidden, shared = self.encoder.prepare(ids, attendable(mask))
+        for place, layer in enumerate(xlnet.layer):
+            if place == self.injection:
+                gated = self._gate(batch, hidden.transpose(0, 1), mask)  # (B, K, width)
+                hidden = gated.transpose(0, 1)
+            hidden = layer(hidden, **shared)[0]  # (K, B, width)
+        hidden = xlnet.dropout(hidden).transpose(0, 1)  # (B, K, width)
+        place = last_place(attendable(mask)).view(-1, 1, 1).expand(-1, 1, hidden.shape[2])
+        return gated, hidden.gather(1, place).squeeze(1)
+
+
+def last_place(mask: Tensor) -> Tensor:
+    """Place of the last valid step of each row, int64 `(B,)`, on whichever side the padding is."""
+    places = torch.arange(mask.shape[1], device=mask.device)
+    return (mask * places).amax(dim=1)

@@ -1,0 +1,1 @@
+"""Tables and plots as a pure function of records; no model is ever loaded here."""

@@ -1,0 +1,114 @@
+"""The tables as one long CSV at full precision, and the records behind each of its lines."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaderboard.entries import Column, Entry, Row, Table
+
+FIELDS = (
+    *("table", "dataset", "fingerprint", "protocol", "row", "model", "kind", "variant", "settings"),
+    *("group", "metric", "unit", "higher_is_better", "hardware"),
+    *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed"),
+)
+TRAINED = ("training_seconds", "epoch_seconds")  # from score records, on whatever they ran
+UNITS = {"%": "share", "": ""}
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], fields: Sequence[str] | None = None) -> str:
+    """Rows as CSV; numbers so that they are read back exactly, undefined ones empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fields or list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def tidy(tables: Sequence[Table]) -> str:
+    """`leaderboard.csv`: a line for each defined number of each row, in raw units.
+
+    A share is a share and not a percentage there; `low` and `high` end the 95 % interval; `n`
+    counts the values, `seeds` the cells of the row. Rows without a result have one line.
+    """
+    lines = []
+    for table in tables:
+        for row in table.rows:
+            own = list(_numbers(table, row))
+            for hardware, column, entry in own:
+                lines.append(_line(table, row, hardware, column, entry))
+            if not own:
+                lines.append(_line(table, row))
+    return csv_text(lines, FIELDS)
+
+
+def sources(tables: Sequence[Table], output: Path) -> str:
+    """`leaderboard.sources.json`: table -> row -> metric -> record files, relative to `output`.
+
+    Costs measured on other hardware than the table's are under `metric @ hardware`; `seeds` lists
+    all score records of the row, those without a result too.
+    """
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for table in tables:
+        rows = found.setdefault(table.id, {})
+        for row in table.rows:
+            cells = rows.setdefault(row.label, {})
+            for hardware, column, entry in _numbers(table, row):
+                away = bool(hardware) and hardware != table.hardware
+                key = f"{column.key} @ {hardware}" if away else column.key
+                cells[key] = [_relative(path, output) for path in entry.sources]
+            cells["seeds"] = [_relative(path, output) for path, _ in row.records]
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def _numbers(table: Table, row: Row) -> Iterator[tuple[str, Column, Entry]]:
+    for hardware, entries in {table.hardware: row.entries, **row.elsewhere}.items():
+        for column in table.columns:
+            if column.key in entries:
+                measured = column.group == "cost" and column.key not in TRAINED
+                yield hardware if measured else "", column, entries[column.key]
+
+
+def _line(
+    table: Table,
+    row: Row,
+    hardware: str = "",
+    column: Column | None = None,
+    entry: Entry | None = None,
+) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "table": table.id,
+        "dataset": table.dataset,
+        "fingerprint": table.fingerprint,
+        "protocol": table.protocol.get("name", ""),
+        "row": row.label,
+        "model": row.model,
+        "kind": row.kind,
+        "variant": row.variant,
+        "settings": row.settings,
+        "seeds": len(row.records),
+        "diverged": row.count("diverged"),
+        "failed": row.count("failed"),
+    }
+    if column is None or entry is None:
+        return line
+    interval = entry.interval
+    return line | {
+        "group": column.group,
+        "metric": column.key,
+        "unit": UNITS.get(column.unit, column.unit),
+        "higher_is_better": column.higher_is_better,
+        "hardware": hardware,
+        "mean": entry.mean,
+        "sd": entry.deviation,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "n": len(entry.values),
+    }
+
+
+def _relative(path: Path, output: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), output.resolve())).as_posix()

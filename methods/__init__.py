@@ -1,0 +1,1 @@
+"""Proposed methods, one file each, under the same rules as the baselines."""

@@ -1,0 +1,26 @@
+"""Verified sizes of LMF."""
+
+from benchmark.model import Dims
+from benchmark.task import regression
+
+ORIG = {
+    "audio_hidden": 4,
+    "vision_hidden": 16,
+    "text_hidden": 128,
+    "text_outputs": 64,
+    "rank": 4,
+}
+MOSI = {
+    "text_hidden": 128,
+    "audio_hidden": 16,
+    "vision_hidden": 128,
+    "text_outputs": 64,
+    "rank": 3,
+}
+SIMS = {**MOSI, "text_hidden": 64, "vision_hidden": 64, "text_outputs": 32, "rank": 4}
+COUNTS = [
+    ("authors", "lmf", Dims(300, 5, 20), ORIG, 229_763, "total"),
+    ("mosi", "lmf", Dims(768, 5, 20), MOSI, 505_071, "total"),
+    ("mosei", "lmf", Dims(768, 74, 35), {**MOSI, "rank": 4}, 508_475, "total"),
+    ("sims", "lmf", Dims(768, 33, 709, task=regression(-1, 1)), SIMS, 272_381, "total"),
+]

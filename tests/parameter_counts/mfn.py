@@ -1,0 +1,28 @@
+"""Verified parameter counts of MFN."""
+
+from benchmark.model import Dims
+
+NAMES = (
+    *("hidden_text", "hidden_audio", "hidden_vision", "memory"),
+    *("attention", "proposal", "retain", "update", "out"),
+)
+
+
+def _settings(*widths: int) -> dict[str, int]:
+    return dict(zip(NAMES, widths, strict=True))
+
+
+ORIG = Dims(300, 5, 20)
+MAE = _settings(88, 48, 16, 128, 128, 64, 256, 64, 64)
+ACCURACY = _settings(64, 8, 80, 400, 128, 128, 128, 128, 256)
+MOSI = _settings(256, 32, 256, 400, 32, 64, 256, 32, 128)
+MOSEI = _settings(128, 32, 128, 128, 128, 128, 256, 256, 128)
+SIMS = _settings(64, 16, 64, 64, 128, 128, 64, 64, 64)
+
+COUNTS = [
+    ("orig, MAE setting", "mfn", ORIG, MAE, 454_193, "total"),
+    ("orig, Acc setting", "mfn", ORIG, ACCURACY, 721_217, "total"),
+    ("MMSA MOSI", "mfn", Dims(768, 5, 20), MOSI, 2_172_657, "total"),
+    ("MMSA MOSEI", "mfn", Dims(768, 74, 35), MOSEI, 1_276_865, "total"),
+    ("MMSA SIMS", "mfn", Dims(768, 33, 709), SIMS, 601_505, "total"),
+]

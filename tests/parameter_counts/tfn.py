@@ -1,0 +1,27 @@
+"""Verified sizes of TFN."""
+
+from benchmark.model import Dims
+from benchmark.task import regression
+
+ORIG = {
+    "audio_hidden": 4,
+    "vision_hidden": 16,
+    "text_hidden": 128,
+    "text_outputs": 64,
+    "fusion_hidden": 32,
+}
+MOSI = {
+    "text_hidden": 128,
+    "audio_hidden": 32,
+    "vision_hidden": 128,
+    "text_outputs": 32,
+    "fusion_hidden": 64,
+}
+MOSEI = {**MOSI, "audio_hidden": 16, "text_outputs": 128, "fusion_hidden": 16}
+SIMS = {**MOSI, "text_outputs": 256, "fusion_hidden": 32}
+COUNTS = [
+    ("authors", "tfn", Dims(300, 5, 20), ORIG, 407_331, "total"),
+    ("mosi", "tfn", Dims(768, 5, 20), MOSI, 9_497_043, "total"),
+    ("mosei", "tfn", Dims(768, 74, 35), MOSEI, 5_042_539, "total"),
+    ("sims", "tfn", Dims(768, 33, 709, task=regression(-1, 1)), SIMS, 35_632_077, "total"),
+]

@@ -1,0 +1,24 @@
+"""TFN against the authors' PyTorch code and MMSA."""
+
+from tests.parity.harness import Fixture, Result, adapter
+from tests.parity.subnets import HEAD, run
+
+FEATURES = {"fusion_tensor": "fusion"}
+
+
+def _settings(fixture: Fixture, variant: str) -> dict:
+    return {
+        "fusion_hidden": fixture.configuration["post_fusion"],
+        "fusion_dropout": 0.0,
+        "variant": variant,
+    }
+
+
+@adapter("TFN", "orig")
+def orig(fixture: Fixture) -> Result:
+    return run(fixture, "tfn", _settings(fixture, "orig"), HEAD, reduction="sum", features=FEATURES)
+
+
+@adapter("TFN", "mmsa")
+def mmsa(fixture: Fixture) -> Result:
+    return run(fixture, "tfn", _settings(fixture, "mmsa"), HEAD, prefix="Model.", features=FEATURES)

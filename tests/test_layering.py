@@ -1,0 +1,151 @@
+"""Who may import whom, read from the source of every file."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("benchmark", "robustness", "baselines", "methods", "leaderboard")
+OURS = {*FOLDERS, "affectbench", "tests", "scripts"}
+MAY_IMPORT = {
+    "benchmark": ("benchmark",),
+    "robustness": ("benchmark", "robustness"),
+    "baselines": ("benchmark", "robustness", "baselines"),
+    "methods": ("benchmark", "robustness", "baselines", "methods"),
+    "leaderboard": (
+        "benchmark.errors",
+        "benchmark.metrics",
+        "benchmark.results",
+        "benchmark.stats",
+        "leaderboard",
+        "robustness.metrics",
+    ),
+    "affectbench": FOLDERS,
+}
+# Inside benchmark: a module imports none of a later line. Modules not named here are free, but
+# no circle of imports is.
+ORDER = (
+    {"errors", "batch"},
+    {"task", "metrics", "stats", "results", "config"},
+    {"model"},
+    {"registry"},
+    {"trial", "checks", "train", "evaluate", "cost"},
+    {"experiment"},
+    {"execute"},
+)
+WITHOUT_TORCH = ("leaderboard", "benchmark.results", "benchmark.stats", "benchmark.metrics")
+WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "robustness.metrics")
+
+
+def imports(source: str, module: str = "") -> Iterator[str]:
+    """Dotted names that a source imports, in functions and branches too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                yield name if name in modules() else base
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name; a package is the name of its folder."""
+    found = {"affectbench": ROOT / "affectbench.py"}
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+def within(name: str, allowed: tuple[str, ...]) -> bool:
+    return any(name == door or name.startswith(f"{door}.") for door in allowed)
+
+
+def forbidden(module: str, source: str) -> list[str]:
+    """The imports of ours that a module of this name may not have."""
+    allowed = MAY_IMPORT[module.partition(".")[0]]
+    named = (name for name in imports(source, module) if name.partition(".")[0] in OURS)
+    return [name for name in named if not within(name, allowed)]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_layers(module: str) -> None:
+    wrong = forbidden(module, modules()[module].read_text())
+    assert not wrong, f"{module} may not import {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "wrong"),
+    [
+        ("benchmark.train", "from robustness import corrupt", ["robustness"]),
+        ("benchmark.train", "def f():\n    import baselines.tfn as tfn", ["baselines.tfn"]),
+        ("benchmark.train", "if True:\n    from tests import helpers", ["tests"]),
+        ("robustness.sweep", "from baselines.layers import text", ["baselines.layers.text"]),
+        ("baselines.tfn", "import methods", ["methods"]),
+        ("baselines.tfn", "from benchmark import Batch\nimport robustness.metrics", []),
+        ("methods.mine", "from baselines.layers.text import TextEncoder", []),
+        ("leaderboard.table", "from benchmark import Batch", ["benchmark"]),
+        ("leaderboard.table", "from benchmark.model import Model", ["benchmark.model"]),
+        ("leaderboard.table", "from benchmark import results, registry", ["benchmark.registry"]),
+        ("leaderboard.table", "from . import latex\nfrom .latex import escape", []),
+        ("leaderboard.table", "from ..benchmark import results", []),
+        ("affectbench", "import leaderboard.table\nimport methods", []),
+        ("affectbench", "from tests.parity import harness", ["tests.parity"]),
+    ],
+)
+def test_a_wrong_import_is_found(module: str, source: str, wrong: list[str]) -> None:
+    assert forbidden(module, source) == wrong
+
+
+def test_order_inside_benchmark() -> None:
+    place = {f"benchmark.{name}": line for line, names in enumerate(ORDER) for name in names}
+    assert set(place) <= set(modules())
+    wrong = [
+        f"{module} imports {name}"
+        for module, line in place.items()
+        for name in imports(modules()[module].read_text(), module)
+        if place.get(name, 0) > line
+    ]
+    assert not wrong
+
+
+def test_no_circle_of_imports() -> None:
+    graph = {
+        module: {name for name in imports(path.read_text(), module) if name in modules()}
+        for module, path in modules().items()
+        if not path.name.startswith("__init__")
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"circle of imports: {' <- '.join(error.args[1])}")
+
+
+def test_nothing_inside_benchmark_imports_the_package_itself() -> None:
+    wrong = [
+        module
+        for module, path in modules().items()
+        if module.startswith("benchmark.") and "benchmark" in imports(path.read_text(), module)
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if within(name, WITHOUT_TORCH)])
+def test_readers_of_records_do_not_import_torch(module: str) -> None:
+    heads = {name.partition(".")[0] for name in imports(modules()[module].read_text(), module)}
+    assert not heads & {"torch", "transformers", "safetensors"}
+
+
+def test_the_command_starts_without_torch() -> None:
+    code = "import affectbench, sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
