@@ -18,7 +18,7 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/test_speed.py --benchmark-enable --benchmark-only -q $(ARGS)
+	$(BIN)/python -m pytest tests/test_speed.py --benchmark-enable --benchmark-only -q -s $(ARGS)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -30,6 +30,7 @@ from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_mo
         },
         **{
             name: {
+                "text_encoder": "features",
                 "optimizer": "adamw",
                 "lr": 1e-5,
                 "encoder_lr": 1e-5,
@@ -43,6 +44,7 @@ from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_mo
             for name in ("mosi", "mosei")
         },
         "sims": {
+            "text_encoder": "features",
             "variant": "mmsa",
             "gate_dropout": 0.1,
             "lr": 5e-5,

@@ -108,6 +108,7 @@ class XLNetEncoder(nn.Module):
         },
         **{
             name: {
+                "text_encoder": "features",
                 "optimizer": "adamw",
                 "lr": 1e-5,
                 "encoder_lr": 1e-5,

@@ -62,6 +62,7 @@ class Head(nn.Module):
     defaults={
         "synthetic": {"encoder_layers": 1, "lr": 5e-3, "batch_size": 50, "epochs": 10},
         "mosi": {
+            "text_encoder": "features",
             "audio_dropout": 0.1,
             "text_dropout": 0.1,
             "batch_size": 16,
@@ -69,6 +70,7 @@ class Head(nn.Module):
             "accumulate": 4,
         },
         "mosei": {
+            "text_encoder": "features",
             "fusion_dropout": 0.1,
             "vision_lr": 1e-4,
             "audio_weight_decay": 0.0,
@@ -78,6 +80,7 @@ class Head(nn.Module):
             "accumulate": 4,
         },
         "sims": {
+            "text_encoder": "features",
             "vision_lstm": 64,
             "text_width": 64,
             "text_dropout": 0.1,

@@ -105,7 +105,10 @@ def cost_columns(records: Iterable[Record]) -> list[Column]:
     known = list(records)
     columns: list[Column] = []
     if any("cost" in record.measurements for record in known):
-        columns += _MEASURED
+        encoders = any(_encoder_parameters(record) for record in known)
+        columns += [
+            column for column in _MEASURED if encoders or not column.key.startswith("encoder_")
+        ]
     if any(record.training is not None for record in known):
         columns += _TRAINING
     return columns

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008) without yellow, which is too faint on white for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
+HATCHES = ("", "/////", ".....", "xxxxx")
 MARKERS = "osD^vPX*<>"
 GREY = "#777777"
-FONTS = {
+FONTS: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -65,6 +66,13 @@ def is_constant(row: Row) -> bool:
     }
 
 
+def new_canvas(width: float, height: float) -> "Figure":
+    """An empty figure in inches, whose axes are placed by hand."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
 def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple["Figure", list["Axes"]]:
@@ -76,7 +84,9 @@ def new_figure(
     return figure, list(grid.flat)
 
 
-def add_legend(figure: "Figure", labels: Sequence[str], styles: dict[str, Style]) -> None:
+def add_legend(
+    figure: "Figure", labels: Sequence[str], styles: dict[str, Style], *, lines: bool = True
+) -> None:
     """One legend for the whole figure, to the right of the axes."""
     from matplotlib.lines import Line2D
 
@@ -85,7 +95,7 @@ def add_legend(figure: "Figure", labels: Sequence[str], styles: dict[str, Style]
             [],
             [],
             color=styles[label].colour,
-            linestyle=styles[label].dash,
+            linestyle=styles[label].dash if lines else "none",
             marker=styles[label].marker,
             markersize=5,
             label=label,
@@ -105,9 +115,7 @@ def add_patches(figure: "Figure", labels: Sequence[str], styles: dict[str, Style
 
 def fill(style: Style) -> dict[str, Any]:
     """Colour of a bar; a hatch tells apart bars whose colour comes a second time."""
-    hatch = {0: "", 1: "////", 2: "....", 3: "xxxx"}[DASHES.index(style.dash)] if (
-        style.dash in DASHES
-    ) else ""
+    hatch = HATCHES[DASHES.index(style.dash)] if style.dash in DASHES else ""
     return {"facecolor": style.colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmark.errors import UserError
 from benchmark.metrics import confusion7
-from benchmark.results import read_arrays
+from benchmark.results import Record, read_arrays, write_text
 from benchmark.stats import mean, standard_deviation
 from leaderboard.columns import removal_title
-from leaderboard.entries import Column, Row, Table
+from leaderboard.entries import Row, Table
 from leaderboard.figures import (
     FONTS,
     GREY,
@@ -19,11 +21,14 @@ from leaderboard.figures import (
     add_legend,
     add_patches,
     fill,
+    is_constant,
     make_styles,
+    new_canvas,
     new_figure,
     save,
 )
-from leaderboard.tidy import csv_text, write_text
+from leaderboard.pareto import score_against_cost
+from leaderboard.tidy import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,12 +37,7 @@ if TYPE_CHECKING:
 Styles = dict[str, Style]
 Numbers = list[dict[str, Any]]
 Plot = Callable[[Table, Styles], "tuple[Figure, Numbers] | None"]
-COSTS = ("latency_p50", "parameters", "training_seconds")
-ON_LOG_AXIS = {
-    "latency_p50": "latency of one sample (ms)",
-    "parameters": "parameters",
-    "training_seconds": "training (s)",
-}
+BAND = 0.13  # opacity, low because a dozen bands overlap
 
 
 def write_plots(tables: Sequence[Table], folder: Path) -> dict[str, list[Path]]:
@@ -66,120 +66,263 @@ def write_plots(tables: Sequence[Table], folder: Path) -> dict[str, list[Path]]:
     return written
 
 
-def score_against_cost(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
-    """The selection metric against each cost on a log axis; the Pareto front is drawn and named."""
-    score = table.column(table.selection)
-    costs = [column for key in COSTS if (column := table.column(key)) is not None]
-    numbers = _cost_points(table, score, costs)
-    costs = [column for column in costs if any(n["cost"] == column.key for n in numbers)]
-    if score is None or not costs:
+def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
+    """Skill by corruption level, one panel a corruption; bands are ± one deviation over seeds."""
+    numbers: Numbers = []
+    for row in _trained(table):
+        for name, curves in _by_name(row, "skill").items():
+            points = [
+                (level, value)
+                for curve in curves
+                for level, value in zip(curve["levels"], curve["values"], strict=True)
+            ]
+            for level in sorted({level for level, _ in points}):
+                values = [v for at, v in points if at == level and v is not None]
+                place = {"row": row.label, "corruption": name, "level": level}
+                numbers.append({**place, **_summary("skill", values)})
+    if not numbers:
         return None
-    figure, axes = new_figure(3.1 * len(costs) + 1.7, 3.4, columns=len(costs), sharey=True)
-    scale = 100 if score.percent else 1
-    for axis, column in zip(axes, costs, strict=True):
-        points = [n for n in numbers if n["cost"] == column.key]
-        for point in points:
-            style = styles[point["row"]]
-            axis.errorbar(
-                point["cost_value"],
-                point["score"] * scale,
-                yerr=(point["score_sd"] or 0) * scale,
-                color=style.colour,
-                marker=style.marker,
-                markersize=6,
-                elinewidth=0.9,
-                linestyle="none",
-            )
-        front = [point for point in points if point["pareto"]]
-        axis.step(
-            [point["cost_value"] for point in front],
-            [point["score"] * scale for point in front],
-            where="post",
-            color=GREY,
-            linewidth=1,
-            zorder=1,
-        )
-        axis.set_xscale("log")
-        axis.margins(x=0.16, y=0.12)
-        axis.set_xlabel(ON_LOG_AXIS[column.key])
-    axes[0].set_ylabel(score.title)
+    names = list(dict.fromkeys(line["corruption"] for line in numbers))
+    columns = min(2, len(names))
+    rows = ceil(len(names) / columns)
+    figure, axes = new_figure(
+        3.5 * columns + 1.9, 2.6 * rows + 0.3, rows, columns, sharex=True, sharey=True
+    )
+    for axis, name in zip(axes, names, strict=False):
+        axis.axhline(0, color=GREY, linewidth=1, zorder=1)
+        for label, lines in _by_row(table, numbers, "corruption", name):
+            _band(axis, styles[label], lines, "level", "skill")
+        axis.set_title(name)
+    for axis in axes[len(names) :]:
+        axis.set_axis_off()
+    for axis in axes[: len(names)][-columns:]:
+        axis.set_xlabel("corruption level")
+        axis.tick_params(labelbottom=True)
+    for axis in axes[::columns]:
+        axis.set_ylabel("skill ↑ (0: constant)")
     add_legend(figure, _labels(table, numbers), styles)
-    _name_fronts(figure, axes, costs, numbers, scale)
     return figure, numbers
 
 
-def _cost_points(table: Table, score: Column | None, costs: Sequence[Column]) -> Numbers:
+def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
+    """Skill with modalities missing; error bars are ± one deviation over seeds."""
     numbers: Numbers = []
-    if score is None:
-        return numbers
-    for column in costs:
-        points = []
-        for row in table.rows:
-            value, cost = row.entries.get(score.key), row.entries.get(column.key)
-            if value is None or cost is None or value.mean is None or not (cost.mean or 0) > 0:
-                continue
-            points.append(
-                {
-                    "row": row.label,
-                    "cost": column.key,
-                    "cost_value": cost.mean,
-                    "metric": score.key,
-                    "score": value.mean,
-                    "score_sd": value.deviation,
-                }
-            )
-        points.sort(key=lambda point: (point["cost_value"], point["row"]))
-        best: float | None = None
-        sign = 1 if score.higher_is_better else -1
-        for point in points:
-            point["pareto"] = best is None or sign * point["score"] > best
-            best = max(sign * point["score"], best) if best is not None else sign * point["score"]
-        numbers += points
-    return numbers
+    for row in _trained(table):
+        for name, found in _by_name(row, "missing").items():
+            values = [metrics["skill"] for metrics in found if metrics["skill"] is not None]
+            numbers.append({"row": row.label, "missing": name, **_summary("skill", values)})
+    if not numbers:
+        return None
+    names = list(dict.fromkeys(line["missing"] for line in numbers))
+    labels = _labels(table, numbers)
+    figure, (axis,) = new_figure(max(7.0, 0.095 * len(names) * len(labels) + 3.2), 3.4)
+    width = 0.84 / len(labels)
+    for place, label in enumerate(labels):
+        lines = {line["missing"]: line for line in numbers if line["row"] == label}
+        shown = [(x, lines[name]) for x, name in enumerate(names) if name in lines]
+        axis.bar(
+            [x + (place - (len(labels) - 1) / 2) * width for x, _ in shown],
+            [_plain(line["skill"]) for _, line in shown],
+            width * 0.9,
+            yerr=[line["sd"] or 0 for _, line in shown],
+            error_kw={"elinewidth": 0.7, "ecolor": "#444444"},
+            **fill(styles[label]),
+        )
+    axis.axhline(0, color=GREY, linewidth=1)
+    axis.grid(axis="x", visible=False)
+    axis.set_xticks(range(len(names)), [removal_title(name) for name in names])
+    axis.tick_params(axis="x", length=0)
+    axis.set_ylabel("skill ↑ (0: constant)")
+    add_patches(figure, labels, styles)
+    return figure, numbers
 
 
-def _name_fronts(
-    figure: "Figure",
-    axes: Sequence["Axes"],
-    costs: Sequence[Column],
-    numbers: Numbers,
-    scale: float,
-) -> None:
-    """Write the names of the front's models where they cover least."""
-    figure.draw_without_rendering()  # type: ignore[no-untyped-call]
-    figure.set_layout_engine("none")
-    for axis, column in zip(axes, costs, strict=True):
-        points = [point for point in numbers if point["cost"] == column.key]
-        where = {
-            point["row"]: axis.transData.transform((point["cost_value"], point["score"] * scale))
-            for point in points
-        }
-        taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in where.values()]
-        frame = axis.get_window_extent()
-        for point in points:
-            if not point["pareto"]:
-                continue
-            x, y = where[point["row"]]
-            pixels = figure.dpi / 72
-            width, height = 4.6 * len(point["row"]) * pixels, 9 * pixels
-            choices = [
-                (x + dx * pixels - (width if dx < 0 else 0 if dx > 0 else width / 2), y + dy * pixels)
-                for dx, dy in _OFFSETS
-            ]
-            boxes = [(a, b, a + width, b + height) for a, b in choices]
-            costs_of = [
-                sum(_overlap(box, other) for other in taken)
-                + 10 * (width * height - _overlap(box, (frame.x0, frame.y0, frame.x1, frame.y1)))
-                for box in boxes
-            ]
-            box = boxes[int(np.argmin(costs_of))]
-            taken.append(box)
-            label = axis.annotate(
-                point["row"],
-                (x, y),
-                xytext=((box[0] - x) / pixels, (box[1] - y) / pixels),
-                xycoords="figure pixels",
-                textcoords="offset points",
-                fontsize=8,
+def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
+    """Validation metric that selects, by epoch.
+
+    A line ends where the last seed stopped; it is solid while all seeds train and faint after
+    that, where it is the mean of those that still do.
+    """
+    numbers: Numbers = []
+    for row in _trained(table):
+        runs = [
+            {epoch.epoch: epoch.valid.get(table.selection) for epoch in record.history}
+            for _, record in row.records
+        ]
+        for epoch in sorted({epoch for run in runs for epoch in run}):
+            values = [value for run in runs if (value := run.get(epoch)) is not None]
+            place = {"row": row.label, "epoch": epoch}
+            numbers.append(
+                {**place, **_summary(f"valid_{table.selection}", values), "seeds": len(runs)}
             )
-            label.set_in_layout(False)
+    column = table.column(table.selection)
+    if column is None or not numbers:
+        return None
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (axis,) = new_figure(7.2, 3.6)
+    key, scale = f"valid_{table.selection}", 100 if column.percent else 1
+    for label, lines in _by_row(table, numbers):
+        whole = [line for line in lines if line["n"] == line["seeds"]]
+        _band(axis, styles[label], whole, "epoch", key, scale)
+        axis.plot(
+            [line["epoch"] for line in lines],
+            [_plain(line[key]) * scale for line in lines],
+            color=styles[label].colour,
+            alpha=0.35,
+            linewidth=1,
+            zorder=1.5,
+        )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(f"validation {column.title}")
+    add_legend(figure, _labels(table, numbers), styles)
+    return figure, numbers
+
+
+def confusion(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
+    """Share of each true class by predicted class, over all seeds, one panel a model."""
+    panels: dict[str, NDArray[np.int64]] = {}
+    for row in table.rows:
+        found = [_count_classes(table, path, record) for path, record in row.done]
+        counts = [count for count in found if count is not None]
+        if counts:
+            panels[row.label] = np.sum(counts, axis=0, dtype=np.int64)
+    if not panels:
+        return None
+    figure, axes = _square_panels(len(panels), columns := min(5, len(panels)))
+    numbers: Numbers = []
+    first = -3 if table.convention == "mosi" else 0
+    for axis, (label, count) in zip(axes, panels.items(), strict=False):
+        total = count.sum(axis=1, keepdims=True)
+        share = np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
+        low, high = first - 0.5, first + len(count) - 0.5
+        image = axis.imshow(
+            share, cmap="cividis", vmin=0, vmax=1, extent=(low, high, low, high), origin="lower"
+        )
+        axis.set_title(label, fontsize=9)
+        axis.grid(visible=False)
+        axis.set_xticks(range(first, first + len(count)))
+        axis.set_yticks(range(first, first + len(count)))
+        for true, predicted in np.ndindex(*count.shape):
+            place = {"row": label, "true": true + first, "predicted": predicted + first}
+            amount = int(count[true, predicted])
+            numbers.append({**place, "count": amount, "share": float(share[true, predicted])})
+    for axis in axes[::columns]:
+        axis.set_ylabel("true class")
+    for axis in axes[max(0, len(panels) - columns) :]:
+        axis.set_xlabel("predicted class")
+        axis.tick_params(labelbottom=True)
+    figure.colorbar(image, cax=figure.axes[-1], label="share of the true class")
+    return figure, numbers
+
+
+PLOTS: dict[str, Plot] = {
+    "score-against-cost": score_against_cost,
+    "robustness-curves": robustness_curves,
+    "missing-modalities": missing_bars,
+    "training-curves": training_curves,
+    "confusion": confusion,
+}
+
+
+def _square_panels(count: int, columns: int) -> "tuple[Figure, list[Axes]]":
+    """Panels of a fixed size, and an axis to their right for a colour bar, the figure's last.
+
+    Sizes are in inches: no layout engine leaves room for the titles of square panels.
+    """
+    side, gap, left, right, top, bottom = 1.4, 0.42, 0.6, 0.95, 0.35, 0.55
+    rows = ceil(count / columns)
+    width = left + columns * side + (columns - 1) * 0.15 + right
+    height = top + rows * side + (rows - 1) * gap + bottom
+    figure = new_canvas(width, height)
+    axes: list[Axes] = []
+    for place in range(count):
+        x = left + place % columns * (side + 0.15)
+        y = height - top - side - place // columns * (side + gap)
+        box = (x / width, y / height, side / width, side / height)
+        axes.append(figure.add_axes(box))
+        axes[-1].tick_params(labelbottom=False, labelleft=place % columns == 0, labelsize=8)
+    bar = (width - right + 0.15) / width
+    figure.add_axes((bar, bottom / height, 0.12 / width, (height - top - bottom) / height))
+    return figure, axes
+
+
+def _trained(table: Table) -> list[Row]:
+    """All rows but those of constant predictors, whose skill is the line at 0."""
+    return [row for row in table.rows if not is_constant(row)]
+
+
+def _by_name(row: Row, key: str) -> dict[str, list[Any]]:
+    """What the records with a result hold below `robustness` and this key, by name."""
+    found: dict[str, list[Any]] = {}
+    for _, record in row.done:
+        for name, value in record.measurements.get("robustness", {}).get(key, {}).items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _by_row(
+    table: Table, numbers: Numbers, key: str = "", value: str = ""
+) -> Iterable[tuple[str, Numbers]]:
+    for row in table.rows:
+        lines = [n for n in numbers if n["row"] == row.label and (not key or n[key] == value)]
+        if lines:
+            yield row.label, lines
+
+
+def _labels(table: Table, numbers: Numbers) -> list[str]:
+    """Labels of the rows that a plot shows, in the order of the table."""
+    shown = {line["row"] for line in numbers}
+    return [row.label for row in table.rows if row.label in shown]
+
+
+def _summary(name: str, values: Sequence[float]) -> dict[str, Any]:
+    return {name: mean(values), "sd": standard_deviation(values), "n": len(values)}
+
+
+def _plain(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _band(axis: "Axes", style: Style, lines: Numbers, x: str, y: str, scale: float = 1) -> None:
+    """A mean and the band of one deviation to both sides."""
+    places = [line[x] for line in lines]
+    middle = np.array([_plain(line[y]) * scale for line in lines])
+    reach = np.array([(line["sd"] or 0) * scale for line in lines])
+    axis.plot(
+        places,
+        middle,
+        color=style.colour,
+        linestyle=style.dash,
+        marker=style.marker,
+        markersize=3.5,
+        linewidth=1.5,
+    )
+    axis.fill_between(
+        places, middle - reach, middle + reach, color=style.colour, alpha=BAND, linewidth=0
+    )
+
+
+def _count_classes(table: Table, path: Path, record: Record) -> NDArray[np.int64] | None:
+    """Counts (C, C) of true and predicted class; None where the task has no such classes.
+
+    The classes must give the accuracy that the record states. They do not where the neutral label
+    is not 0, which records do not tell: such a model is left out and not drawn wrongly.
+    """
+    try:
+        arrays = read_arrays(path)
+    except UserError:
+        return None
+    label, prediction = arrays["test_label"], arrays["test_prediction"]
+    if table.convention == "mosi":
+        counts, stated = confusion7(label=label, prediction=prediction), record.metric("acc7")
+    elif table.convention == "multiclass":
+        classes = prediction.shape[1]
+        codes = classes * label.astype(np.int64) + prediction.argmax(axis=1)
+        counts = np.bincount(codes, minlength=classes**2).reshape(classes, classes)
+        stated = record.metric("accuracy")
+    else:
+        return None
+    agreed = float(np.trace(counts)) / max(1, int(counts.sum()))
+    return counts if stated is not None and abs(agreed - stated) < 1e-9 else None

@@ -15,8 +15,8 @@ LEAST_SEEDS = 5
 def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str, str], Mark], str]:
     """Standing of every entry, and the sentence that explains † or its absence.
 
-    Values that print alike share their place. A row is ranked in a column if it was trained, each
-    of its seeds has a result, and the value is defined for each.
+    Values that print alike share their place; where all do, none is marked. A row is ranked in a
+    column if it was trained, each of its seeds has a result, and the value is defined for each.
 
     Returns:
         (row label, column key) -> mark of the entries that have one; the sentence, empty where
@@ -31,10 +31,12 @@ def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str
         )
         if len(ranked) < 2:
             continue
+        shown = list(dict.fromkeys(number(column, entry.mean) for _, entry in ranked))
+        if len(shown) == 1:
+            continue
         similar, sentence = _similar(ranked) if column.group != "cost" else (set(), "")
         if sentence and column.main:
             sentences[sentence] = None
-        shown = list(dict.fromkeys(number(column, entry.mean) for _, entry in ranked))
         for row, entry in ranked:
             place = shown.index(number(column, entry.mean))
             if place < 2 or row.label in similar:

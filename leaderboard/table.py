@@ -29,6 +29,7 @@ TERMINAL = (
     *("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "weighted_accuracy", "auroc"),
     *("mae", "corr", "mean_skill", "parameters", "latency_p50", "training_seconds"),
 )
+ROOM = 16  # letters of a label beside wide gaps in 120 columns
 MEANS_ONLY = ("mean_skill",)  # room for a deviation is lacking; the written tables have it
 NOT_REGRESSION = ("acc5", "acc2", "f1")  # `sims` prints these where `mosi` prints pairs and Acc-7
 
@@ -63,13 +64,14 @@ def terminal_table(table: Table) -> "RichTable":
     pairs = PAIRS.get(table.convention, {})
     firsts = {pair[0]: (title, pair) for title, pair in pairs.items()}
     shown = _terminal_columns(table)
+    labels = [_terminal_label(row) for row in table.rows]
     printed = RichTable(
         title=f"{table.title}, {table.seeds}",
         caption=_terminal_caption(table, bool(firsts)),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1 if max(map(len, labels), default=0) > ROOM else 2, 0, 0),
         header_style="bold",
         title_style="bold",
         title_justify="left",
@@ -94,8 +96,7 @@ def terminal_table(table: Table) -> "RichTable":
             for column in shown
         ]
         last = index + 1 == len(table.rows) or table.rows[index + 1].kind != row.kind
-        lost = "" if row.runs in (UNDEFINED, str(len(row.records))) else f" {row.runs}"
-        printed.add_row(Text(row.label + lost), *cells, end_section=last)
+        printed.add_row(Text(labels[index]), *cells, end_section=last)
     return printed
 
 
@@ -104,6 +105,12 @@ def _terminal_columns(table: Table) -> list[Column]:
     hidden = NOT_REGRESSION if pairs else ()
     columns = (table.column(key) for key in TERMINAL if key not in hidden)
     return [column for column in columns if column is not None]
+
+
+def _terminal_label(row: Row) -> str:
+    """The label, with the seeds that have no result."""
+    complete = row.runs in (UNDEFINED, str(len(row.records)))
+    return row.label if complete else f"{row.label} {row.runs}"
 
 
 def _terminal_caption(table: Table, pairs: bool) -> str:

@@ -58,9 +58,15 @@ def attend(query: Stream, key: Stream, value: Tensor, scale: float) -> Stream:
             "batch_size": 50,
             "epochs": 10,
         },
-        "mosi": {"lr": 6e-4, "batch_size": 32},
-        "mosei": {"vision_hidden": 32, "audio_lr": 5e-3, "lr": 6e-4, "batch_size": 32},
-        "sims": {"audio_hidden": 16, "lr": 6e-4, "batch_size": 32},
+        "mosi": {"text_encoder": "features", "lr": 6e-4, "batch_size": 32},
+        "mosei": {
+            "text_encoder": "features",
+            "vision_hidden": 32,
+            "audio_lr": 5e-3,
+            "lr": 6e-4,
+            "batch_size": 32,
+        },
+        "sims": {"text_encoder": "features", "audio_hidden": 16, "lr": 6e-4, "batch_size": 32},
         "mosi_utterance": {"text_encoder": "features", "lr": 6e-4, "batch_size": 32},
         "mosi_std": {
             "lr": 6e-4,

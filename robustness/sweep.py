@@ -132,10 +132,12 @@ def _curve(
     flips: dict[tuple[float, int], float | None] = {}
     shifts: dict[tuple[float, int], float | None] = {}
     manifest = ""
+    # A model promises that a modality it does not declare changes nothing (check `modalities`).
+    reads = bool(set(CORRUPTIONS[name].modalities) & set(context.model.modalities))
     for seed in seeds:  # the levels of one seed share its draws, so they come next to each other
         for level in levels:
             noisy = corrupt(test, name, level, dataset=context.dataset, noise_seed=seed)
-            prediction = clean if level == 0 else context.predict(noisy)
+            prediction = context.predict(noisy) if reads and level > 0 else clean
             if seed == 0 and level == max(levels):
                 manifest = fingerprint(noisy, CORRUPTIONS[name].modalities)
             scored[level, seed] = scorer.metrics(prediction)
@@ -164,7 +166,7 @@ def _missing(
     measured: dict[str, Metrics] = {}
     for name, gone in REMOVALS.items():
         prediction = clean
-        if gone:
+        if set(gone) & set(context.model.modalities):
             remaining = corrupt(test, name, 1.0, dataset=context.dataset, noise_seed=0)
             prediction = context.predict(remaining)
         metrics = scorer.metrics(prediction)

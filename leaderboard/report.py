@@ -1,0 +1,53 @@
+"""Everything that a set of records gives: tables, plots, and the way back to the records."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.errors import UserError
+from benchmark.results import write_text
+from leaderboard.entries import Source
+from leaderboard.latex import latex
+from leaderboard.markdown import markdown
+from leaderboard.plots import write_plots
+from leaderboard.table import build_tables
+from leaderboard.tidy import sources, tidy
+
+
+def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
+    """Write the tables into a folder and the plots below it; the same records, the same bytes.
+
+    Args:
+        records: paths and records, of any number of runs; the npz beside a record is read for
+            the confusion matrices.
+        output: made if it is not there.
+
+    Returns:
+        All files written, the tables first.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    tables = build_tables(records)
+    try:
+        plots = write_plots(tables, output / "plots")
+        images = {
+            name: [path.relative_to(output).as_posix() for path in files if path.suffix == ".png"]
+            for name, files in plots.items()
+        }
+        texts = {
+            "leaderboard.md": markdown(tables, images),
+            "leaderboard.csv": tidy(tables),
+            "leaderboard.tex": latex(tables),
+            "leaderboard.sources.json": sources(tables, output),
+        }
+        for name, text in texts.items():
+            write_text(output / name, text)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the leaderboard to {output}: {error.strerror}; free space or choose "
+            f"another folder with -o"
+        ) from error
+    return [
+        *(output / name for name in texts),
+        *(path for files in plots.values() for path in files),
+    ]
