@@ -253,7 +253,7 @@ class MISA(Model):
         """The four losses before their weights."""
         features = output.features
         private, shared, projected = (
-            {name: features[f"{part}_{name}"] for name in ORDER}
+            {name: features[f"{part}_{name}"].float() for name in ORDER}
             for part in ("private", "shared", "projected")
         )
         if self.squared and self.task.kind == "regression":

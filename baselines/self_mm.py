@@ -95,7 +95,7 @@ class Head(nn.Module):
         "mosi_std": {
             "weight_decay": 1e-3,
             "batch_size": 32,
-            "epochs": 10,
+            "epochs": 6,
             "schedule": "linear",
             "warmup": 0.1,
         },

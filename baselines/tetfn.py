@@ -321,9 +321,9 @@ class TETFN(Model):
         for source in MODALITIES:
             if source == target:
                 continue
-            crossing, streams = self.crossings[f"{target}_from_{source}"], (low[target], low[source])
-            text = (low["text"],) if isinstance(crossing, TextEnhanced) else ()
-            crossed.append(crossing(*streams, *text).values)
+            crossing = self.crossings[f"{target}_from_{source}"]
+            read = [low[source], low["text"]] if "text" not in (source, target) else [low[source]]
+            crossed.append(crossing(low[target], *read).values)
         both = Stream(torch.cat(crossed, dim=2), low[target].mask)  # (B, T, 2d)
         return self.memories[MODALITIES.index(target)].last(both)
 

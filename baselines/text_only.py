@@ -21,9 +21,9 @@ FINE_TUNING = {
     "text-only",
     kind="floor",
     defaults={
-        "mosi": {**FINE_TUNING, "epochs": 10},
+        "mosi": {**FINE_TUNING, "epochs": 6},
         "mosei": {**FINE_TUNING, "epochs": 5},
-        "sims": {**FINE_TUNING, "epochs": 10},
+        "sims": {**FINE_TUNING, "epochs": 6},
         "synthetic": {"lr": 3e-3, "epochs": 20},
         "mosi_utterance": {
             "text_encoder": "features",
@@ -32,7 +32,7 @@ FINE_TUNING = {
             "dropout": 0.3,
             "lr": 3e-3,
         },
-        "mosi_std": {**FINE_TUNING, "epochs": 10},
+        "mosi_std": {**FINE_TUNING, "epochs": 6},
     },
     smoke={"hidden": 8, "dropout": 0.0},
 )

@@ -143,11 +143,8 @@ class Row:
     def ranked(self) -> bool:
         """Whether it takes part in best and second: trained, and every seed has a result."""
         ways = {record.training.stopped for _, record in self.records if record.training}
-        return (
-            self.kind != "oracle"
-            and len(self.done) == len(self.records) > 0
-            and ways != {"untrainable"}
-        )
+        # The oracle has no records of its own.
+        return len(self.done) == len(self.records) > 0 and ways != {"untrainable"}
 
 
 @dataclass(frozen=True)

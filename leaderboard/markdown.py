@@ -37,6 +37,11 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
         parts += [f"### {TITLES[group]}", _grid(table, columns, group)]
         if group == "score" and table.significance:
             parts.append(table.significance)
+        if group == "robustness":
+            parts.append(
+                "Skill: 1 is perfect, 0 is what a constant prediction scores. *Robust* is its mean "
+                "over corruption levels and corruptions, the last columns the same for each one."
+            )
         if group == "cost" and table.hardware:
             parts.append(
                 f"Measured alone on {table.hardware}, on the model as initialised; *Params* are "

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.errors import UserError
-from benchmark.metrics import confusion7
-from benchmark.results import Record, read_arrays, write_text
+from benchmark.results import write_text
 from benchmark.stats import mean, standard_deviation
 from leaderboard.columns import removal_title
+from leaderboard.confusion import confusion
 from leaderboard.entries import Row, Table
 from leaderboard.figures import (
     FONTS,
@@ -23,7 +21,6 @@ from leaderboard.figures import (
     fill,
     is_constant,
     make_styles,
-    new_canvas,
     new_figure,
     save,
 )
@@ -180,43 +177,6 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     return figure, numbers
 
 
-def confusion(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
-    """Share of each true class by predicted class, over all seeds, one panel a model."""
-    panels: dict[str, NDArray[np.int64]] = {}
-    for row in table.rows:
-        found = [_count_classes(table, path, record) for path, record in row.done]
-        counts = [count for count in found if count is not None]
-        if counts:
-            panels[row.label] = np.sum(counts, axis=0, dtype=np.int64)
-    if not panels:
-        return None
-    figure, axes = _square_panels(len(panels), columns := min(5, len(panels)))
-    numbers: Numbers = []
-    first = -3 if table.convention == "mosi" else 0
-    for axis, (label, count) in zip(axes, panels.items(), strict=False):
-        total = count.sum(axis=1, keepdims=True)
-        share = np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
-        low, high = first - 0.5, first + len(count) - 0.5
-        image = axis.imshow(
-            share, cmap="cividis", vmin=0, vmax=1, extent=(low, high, low, high), origin="lower"
-        )
-        axis.set_title(label, fontsize=9)
-        axis.grid(visible=False)
-        axis.set_xticks(range(first, first + len(count)))
-        axis.set_yticks(range(first, first + len(count)))
-        for true, predicted in np.ndindex(*count.shape):
-            place = {"row": label, "true": true + first, "predicted": predicted + first}
-            amount = int(count[true, predicted])
-            numbers.append({**place, "count": amount, "share": float(share[true, predicted])})
-    for axis in axes[::columns]:
-        axis.set_ylabel("true class")
-    for axis in axes[max(0, len(panels) - columns) :]:
-        axis.set_xlabel("predicted class")
-        axis.tick_params(labelbottom=True)
-    figure.colorbar(image, cax=figure.axes[-1], label="share of the true class")
-    return figure, numbers
-
-
 PLOTS: dict[str, Plot] = {
     "score-against-cost": score_against_cost,
     "robustness-curves": robustness_curves,
@@ -224,28 +184,6 @@ PLOTS: dict[str, Plot] = {
     "training-curves": training_curves,
     "confusion": confusion,
 }
-
-
-def _square_panels(count: int, columns: int) -> "tuple[Figure, list[Axes]]":
-    """Panels of a fixed size, and an axis to their right for a colour bar, the figure's last.
-
-    Sizes are in inches: no layout engine leaves room for the titles of square panels.
-    """
-    side, gap, left, right, top, bottom = 1.4, 0.42, 0.6, 0.95, 0.35, 0.55
-    rows = ceil(count / columns)
-    width = left + columns * side + (columns - 1) * 0.15 + right
-    height = top + rows * side + (rows - 1) * gap + bottom
-    figure = new_canvas(width, height)
-    axes: list[Axes] = []
-    for place in range(count):
-        x = left + place % columns * (side + 0.15)
-        y = height - top - side - place // columns * (side + gap)
-        box = (x / width, y / height, side / width, side / height)
-        axes.append(figure.add_axes(box))
-        axes[-1].tick_params(labelbottom=False, labelleft=place % columns == 0, labelsize=8)
-    bar = (width - right + 0.15) / width
-    figure.add_axes((bar, bottom / height, 0.12 / width, (height - top - bottom) / height))
-    return figure, axes
 
 
 def _trained(table: Table) -> list[Row]:
@@ -302,27 +240,3 @@ def _band(axis: "Axes", style: Style, lines: Numbers, x: str, y: str, scale: flo
     axis.fill_between(
         places, middle - reach, middle + reach, color=style.colour, alpha=BAND, linewidth=0
     )
-
-
-def _count_classes(table: Table, path: Path, record: Record) -> NDArray[np.int64] | None:
-    """Counts (C, C) of true and predicted class; None where the task has no such classes.
-
-    The classes must give the accuracy that the record states. They do not where the neutral label
-    is not 0, which records do not tell: such a model is left out and not drawn wrongly.
-    """
-    try:
-        arrays = read_arrays(path)
-    except UserError:
-        return None
-    label, prediction = arrays["test_label"], arrays["test_prediction"]
-    if table.convention == "mosi":
-        counts, stated = confusion7(label=label, prediction=prediction), record.metric("acc7")
-    elif table.convention == "multiclass":
-        classes = prediction.shape[1]
-        codes = classes * label.astype(np.int64) + prediction.argmax(axis=1)
-        counts = np.bincount(codes, minlength=classes**2).reshape(classes, classes)
-        stated = record.metric("accuracy")
-    else:
-        return None
-    agreed = float(np.trace(counts)) / max(1, int(counts.sum()))
-    return counts if stated is not None and abs(agreed - stated) < 1e-9 else None

@@ -51,7 +51,8 @@ def build_tables(records: Iterable[Source]) -> list[Table]:
         base = _slug(groups[key][0][1].cell)
         # Same names, other contents: the hash keeps the files of the two apart.
         suffix = "" if bases[base] == 1 else f"-{_digest(key)}"
-        tables.append(_build(base + suffix, groups[key]))
+        pairs = sorted(groups[key], key=lambda pair: str(pair[0]))
+        tables.append(_build(base + suffix, pairs))
     return tables
 
 

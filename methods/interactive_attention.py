@@ -71,7 +71,7 @@ def attend(query: Stream, key: Stream, value: Tensor, scale: float) -> Stream:
         "mosi_std": {
             "lr": 6e-4,
             "batch_size": 32,
-            "epochs": 10,
+            "epochs": 6,
             "schedule": "linear",
             "warmup": 0.1,
         },

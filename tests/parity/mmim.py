@@ -39,7 +39,6 @@ def _run(fixture: Fixture, prefix: str) -> Result:
         vision_audio=sizes["add_va"],
         contrast_weight=sizes["alpha"],
         bound_weight=sizes["beta"],
-        variant="orig",
         **{f"{name}_hidden": sizes["lstm"][name] for name in STREAMS},
         **{f"{name}_out": sizes["out"][name] for name in STREAMS},
     ).eval()

@@ -33,9 +33,7 @@ def tetfn(fixture: Fixture) -> Result:
     output = model(batch)
     features = dict(output.features)
     features["prediction"] = features.pop("prediction_fusion")
-    errors = [
-        (output.features[f"prediction_{name}"] - batch.label).abs().mean() for name in HEADS
-    ]
+    errors = [(output.features[f"prediction_{name}"] - batch.label).abs().mean() for name in HEADS]
     return Result(
         model,
         features,

@@ -1,0 +1,18 @@
+"""Verified sizes of ALMT beside its language model."""
+
+from benchmark.model import Dims
+from benchmark.task import regression
+
+DEEP = {"fusion_depth": 4}
+MOSI = Dims(768, 5, 20, lengths={"text": 50, "audio": 375, "vision": 500})
+MOSEI = Dims(768, 74, 35, lengths={"text": 50, "audio": 500, "vision": 500})
+SIMS = Dims(
+    *(768, 33, 709),
+    task=regression(-1, 1),
+    lengths={"text": 39, "audio": 400, "vision": 55},
+)
+COUNTS = [
+    ("mosi", "almt", MOSI, {}, 2_603_649, "rest"),
+    ("mosei", "almt", MOSEI, DEEP, 3_223_041, "rest"),
+    ("sims", "almt", SIMS, DEEP, 3_232_897, "rest"),
+]

@@ -1,0 +1,5 @@
+"""Verified parameter count of NHFNet: the reference holds 49,920 more in gates it never uses."""
+
+from benchmark.model import Dims
+
+COUNTS = [("released MOSEI", "nhfnet", Dims(768, 74, 35), {}, 636_801, "total")]

@@ -1,0 +1,624 @@
+"""Tables, plots and their sources, from records made here; nothing is trained."""
+
+import csv
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmark.metrics import evaluate_metrics
+from benchmark.results import (
+    Cell,
+    Epoch,
+    Failure,
+    Record,
+    Training,
+    find_records,
+    read_record,
+    write_record,
+)
+from benchmark.task import multiclass, multilabel, regression
+from leaderboard.entries import Row, Table
+from leaderboard.latex import escape, latex
+from leaderboard.markdown import markdown
+from leaderboard.numbers import human, significant
+from leaderboard.pareto import cost_points
+from leaderboard.report import write_leaderboard
+from leaderboard.table import build_tables, terminal_table
+from leaderboard.tidy import sources, tidy
+
+SELECTION = {"regression": "mae", "multiclass": "f1_weighted", "multilabel": "f1_macro"}
+PROTOCOL = {"name": "quick", "selection": SELECTION}
+LEVELS = [0.0, 0.5, 1.0]
+CPU = "Some CPU, 1 thread, fp32"
+
+
+def make_cell(model: str = "tfn", seed: int = 0, part: str = "score", **changes: Any) -> Cell:
+    values: dict[str, Any] = {
+        "model": model,
+        "kind": "baseline",
+        "variant": "paper",
+        "dataset": "toy",
+        "fingerprint": "abc",
+        "seed": seed,
+        "part": part,
+        "settings": {"hidden": 8, "variant": "paper"},
+        "config": {"lr": 1e-3},
+        "protocol": PROTOCOL,
+        "source": "0123456789ab",
+        "hardware": CPU if part == "cost" else "",
+    }
+    return Cell(**{**values, **changes})
+
+
+def make_robustness(skill: float) -> dict[str, Any]:
+    values = [skill, skill / 2, 0.0]
+    names = ("none", "v", "a", "t", "av", "tv", "ta")
+    return {
+        "suite": "1",
+        "mean_skill": {"feat.gauss": skill / 2, "mix.all": skill / 2},
+        "skill": {name: {"levels": LEVELS, "values": values} for name in ("feat.gauss", "mix.all")},
+        "missing": {f"missing.{name}": {"mae": 1.0, "skill": skill / 3} for name in names},
+        "reliance": {"text": {"drop": 0.1, "shapley": 0.2}},
+        "summary": {
+            "clean_skill": skill,
+            "mean_skill": skill / 2,
+            "drop": skill / 2,
+            "retention": 0.5,
+            "worst_case": skill / 2,
+            "flip_rate": 0.1,
+            "shift": 0.2,
+        },
+    }
+
+
+def make_cost(factor: float) -> dict[str, Any]:
+    count = {"inference_only": int(1000 * factor), "frozen": 0}
+    return {
+        "parameters": {
+            "inference_only": int(1000 * factor) + 500,
+            "frozen": 100,
+            "without_text_encoder": count,
+        },
+        "flops": {"flops": 5000, "without_text_encoder": {"flops": 4000}},
+        "latency": {"p50_ms": 0.5 * factor, "p90_ms": factor, "p99_ms": 2 * factor},
+        "throughput": {"best": 1234.5 / factor},
+        "memory": {"inference": {"peak_mib": factor}, "training": None},
+    }
+
+
+def score_record(
+    model: str = "tfn",
+    seed: int = 0,
+    *,
+    metrics: dict[str, Any] | None = None,
+    skill: float = 0.6,
+    stopped: Any = "patience",
+    oracle: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Record:
+    test = {"mae": 0.8, "corr": 0.7, "acc7": 0.4, "acc2_neg_nonneg": 0.81, "acc2_neg_pos": 0.82}
+    test |= {"f1_neg_nonneg": 0.805, "f1_neg_pos": 0.815, "acc5": 0.45, **(metrics or {})}
+    accuracy = {"valid": test, "test": test, **({"oracle": oracle} if oracle else {})}
+    epochs = 0 if stopped == "untrainable" else 2 + seed % 2
+    history = [
+        Epoch(epoch=1 + i, train_loss=1.0, valid={"mae": 1.0 - 0.1 * i}, seconds=0.1, lr=1e-3)
+        for i in range(epochs)
+    ]
+    training = Training(
+        selection="mae",
+        best_epoch=epochs,
+        best_value=0.9,
+        epochs=epochs,
+        steps=epochs,
+        seconds=1.5 + seed,
+        seconds_per_epoch=0.1,
+        samples_per_second=10.0,
+        stopped=stopped,
+    )
+    return Record(
+        cell=make_cell(model, seed, **changes),
+        status="done",
+        history=history,
+        training=training,
+        measurements={"accuracy": accuracy, "robustness": make_robustness(skill)},
+        environment={"processor": "Some CPU", "threads": 1, "precision": "fp32", "torch": "2"},
+    )
+
+
+def lost_record(model: str, seed: int, status: Any) -> Record:
+    error = Failure(type="Diverged", message="NaN")
+    kept = {"accuracy": {"test": {"mae": 0.0}}}  # whatever was measured before does not count
+    return Record(cell=make_cell(model, seed), status=status, error=error, measurements=kept)
+
+
+def cost_record(model: str = "tfn", factor: float = 1.0, **changes: Any) -> Record:
+    cell = make_cell(model, part="cost", **changes)
+    return Record(cell=cell, status="done", measurements={"cost": make_cost(factor)})
+
+
+def build(*records: Record) -> Table:
+    tables = build_tables([(Path(f"{record.cell.key}.json"), record) for record in records])
+    assert len(tables) == 1
+    return tables[0]
+
+
+def row_of(table: Table, label: str) -> Row:
+    return next(row for row in table.rows if row.label == label)
+
+
+def place(table: Table, label: str, key: str) -> str:
+    return table.mark(row_of(table, label), key).place
+
+
+def screen(table: Table, width: int = 120) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(terminal_table(table))
+    return capture.get()
+
+
+def test_mean_deviation_and_interval_are_over_seeds_at_full_precision() -> None:
+    values = [0.8, 0.7, 0.66]
+    table = build(*(score_record(seed=i, metrics={"mae": v}) for i, v in enumerate(values)))
+    entry = row_of(table, "tfn").entries["mae"]
+    assert entry.mean == pytest.approx(mean(values), abs=1e-15)
+    assert entry.deviation == pytest.approx(stdev(values), abs=1e-15)
+    assert entry.interval is not None
+    reach = 4.302652729911275 * stdev(values) / 3**0.5  # Student, two degrees of freedom
+    assert entry.interval.high == pytest.approx(mean(values) + reach)
+
+
+def test_one_seed_has_neither_deviation_nor_interval() -> None:
+    table = build(score_record())
+    entry = row_of(table, "tfn").entries["mae"]
+    assert entry.deviation is None
+    assert entry.interval is None
+    assert "0.800 |" in markdown([table], {})
+    assert "±0" not in screen(table)
+
+
+def test_best_and_second_follow_the_direction() -> None:
+    table = build(
+        *(
+            score_record(name, metrics={"mae": value, "corr": value})
+            for name, value in (("a", 0.5), ("b", 0.6), ("c", 0.7))
+        )
+    )
+    assert [place(table, name, "mae") for name in "abc"] == ["best", "second", ""]
+    assert [place(table, name, "corr") for name in "abc"] == ["", "second", "best"]
+    text = markdown([table], {})
+    assert "**0.500**" in text
+    assert "<u>0.600</u>" in text
+    assert "**0.700**" in text
+    paper = latex([table])
+    assert r"\textbf{0.500}" in paper
+    assert r"\underline{0.600}" in paper
+    assert [row.label for row in table.rows] == ["a", "b", "c"]
+
+
+def test_rows_that_print_alike_share_their_place() -> None:
+    values = {"a": 0.50001, "b": 0.5, "c": 0.6, "d": 0.7}
+    table = build(*(score_record(name, metrics={"mae": v}) for name, v in values.items()))
+    assert [place(table, name, "mae") for name in "abcd"] == ["best", "best", "second", ""]
+
+
+def test_nothing_is_marked_where_all_print_alike() -> None:
+    table = build(score_record("a"), score_record("b"))
+    assert not any(key == "mae" for _, key in table.marks)
+
+
+def test_constant_predictors_and_the_oracle_are_not_ranked() -> None:
+    table = build(
+        score_record("prior", kind="floor", stopped="untrainable", metrics={"acc7": 0.9}),
+        score_record("late-fusion", kind="floor", metrics={"acc7": 0.3}, oracle={"acc7": 0.95}),
+        score_record("tfn", metrics={"acc7": 0.2}),
+    )
+    assert place(table, "prior", "acc7") == ""
+    assert place(table, "oracle (ceiling)", "acc7") == ""
+    assert place(table, "late-fusion", "acc7") == "best"
+    assert [row.kind for row in table.rows] == ["floor", "floor", "baseline", "oracle"]
+    assert row_of(table, "oracle (ceiling)").entries["acc7"].mean == 0.95
+
+
+def test_undefined_metrics_are_a_dash_and_not_zero() -> None:
+    table = build(
+        score_record("a", 0, metrics={"corr": None}),
+        score_record("b", 0, metrics={"corr": None}),
+        score_record("b", 1, metrics={"corr": 0.5}),
+        score_record("c", 0, metrics={"corr": 0.1}),
+        score_record("d", 0, metrics={"corr": 0.05}),
+    )
+    assert "corr" not in row_of(table, "a").entries
+    assert row_of(table, "b").entries["corr"].mean == 0.5
+    scores = markdown([table], {}).partition("### Robustness")[0]
+    lines = {line.split(" ")[1]: line for line in scores.splitlines() if line.startswith("| ")}
+    assert "–" in lines["a"]
+    assert "0.500 [1]" in lines["b"]
+    # A mean over the seeds where the correlation happens to be defined is not ranked.
+    assert [place(table, name, "corr") for name in "abcd"] == ["", "", "best", "second"]
+
+
+def test_lost_seeds_are_shown_and_keep_a_model_from_being_ranked() -> None:
+    table = build(
+        score_record("a", 0, metrics={"mae": 0.1}),
+        lost_record("a", 1, "diverged"),
+        lost_record("a", 2, "failed"),
+        score_record("b", 0, metrics={"mae": 0.5}),
+        score_record("c", 0, metrics={"mae": 0.6}),
+        lost_record("d", 0, "failed"),
+    )
+    assert row_of(table, "a").entries["mae"].values == (0.1,)
+    assert row_of(table, "a").runs == "1/3 diverged, 1/3 failed"
+    assert row_of(table, "d").runs == "1/1 failed"
+    assert [place(table, name, "mae") for name in "abcd"] == ["", "best", "second", ""]
+    assert "1/3 diverged, 1/3 failed" in markdown([table], {})
+    assert "d (1/1 failed)" in latex([table])
+    lines = list(csv.DictReader(tidy([table]).splitlines()))
+    lost = [line for line in lines if line["row"] == "d"]
+    assert [(line["metric"], line["failed"]) for line in lost] == [("", "1")]
+    assert "d 1/1 failed" in screen(table)
+
+
+def test_what_must_not_be_compared_never_shares_a_table() -> None:
+    records = [
+        score_record(),
+        score_record(fingerprint="def"),
+        score_record(dataset="other"),
+        score_record(protocol={"name": "standard", "selection": SELECTION}),
+        score_record(protocol={"name": "quick", "selection": SELECTION, "precision": "bf16"}),
+    ]
+    tables = build_tables([(Path("r.json"), record) for record in records])
+    assert len(tables) == 5
+    assert len({table.id for table in tables}) == 5
+
+
+def test_settings_make_rows_of_their_own_and_name_only_what_differs() -> None:
+    table = build(
+        score_record(settings={"hidden": 8, "dropout": 0.1}),
+        score_record(settings={"hidden": 16, "dropout": 0.1}),
+        score_record(variant="mmsa", settings={"hidden": 8, "dropout": 0.1}),
+        score_record("lmf"),
+        score_record("lmf", source="ffffff000000"),
+    )
+    assert {row.label for row in table.rows} == {
+        "tfn (hidden=8)",
+        "tfn (hidden=16)",
+        "tfn (mmsa)",
+        "lmf (source=012345)",
+        "lmf (source=ffffff)",
+    }
+
+
+def test_a_cell_of_two_runs_counts_once_and_a_result_wins() -> None:
+    lost, done = lost_record("tfn", 0, "failed"), score_record("tfn", 0)
+    pairs = [(Path("a.json"), lost), (Path("b.json"), done), (Path("c.json"), done)]
+    (table,) = build_tables(pairs)
+    assert row_of(table, "tfn").runs == "1"
+    assert row_of(table, "tfn").entries["mae"].sources == [Path("b.json")]
+
+
+def test_costs_join_the_row_of_their_model() -> None:
+    table = build(score_record(), cost_record(factor=2.0), score_record("lmf"))
+    entries = row_of(table, "tfn").entries
+    assert entries["parameters"].mean == 2000
+    assert entries["encoder_parameters"].mean == 600
+    assert entries["latency_p50"].mean == 1.0
+    assert entries["training_seconds"].mean == 1.5
+    assert "memory_training" not in entries
+    assert "parameters" not in row_of(table, "lmf").entries
+    assert f"Measured alone on {CPU}" in markdown([table], {})
+
+
+def test_costs_of_two_machines_do_not_mix() -> None:
+    other = cost_record("tfn", 9.0, hardware="Some GPU, fp32")
+    table = build(
+        score_record(), score_record("lmf"), cost_record(), cost_record("lmf", 3.0), other
+    )
+    assert row_of(table, "tfn").entries["latency_p50"].mean == 0.5
+    assert table.hardware == CPU
+    assert any("Some GPU" in note for note in table.notes)
+    lines = [
+        line
+        for line in csv.DictReader(tidy([table]).splitlines())
+        if line["metric"] == "latency_p50" and line["model"] == "tfn"
+    ]
+    assert {line["hardware"]: float(line["mean"]) for line in lines} == {
+        CPU: 0.5,
+        "Some GPU, fp32": 4.5,
+    }
+
+
+def test_robustness_of_another_suite_is_left_out_and_said() -> None:
+    old = score_record("old")
+    old.measurements["robustness"]["suite"] = "0"
+    table = build(old, score_record("a"), score_record("b"))
+    assert "mean_skill" not in row_of(table, "old").entries
+    assert row_of(table, "old").entries["mae"].mean == 0.8
+    assert any("version of the corruptions" in note for note in table.notes)
+
+
+def test_five_seeds_are_too_few_for_a_mark_and_the_page_says_so() -> None:
+    table = build(
+        *(score_record("a", i, metrics={"mae": 0.5 + 0.01 * i}) for i in range(5)),
+        *(score_record("b", i, metrics={"mae": 0.8 + 0.01 * i}) for i in range(5)),
+    )
+    assert not any(mark.similar for mark in table.marks.values())
+    assert "No † is given" in table.significance
+    assert "0.062" in table.significance  # 2 / 2**5
+
+
+def test_a_model_like_the_best_is_marked_and_a_worse_one_is_not() -> None:
+    noise = np.random.default_rng(0).normal(scale=0.01, size=(2, 10))
+    records = []
+    for i in range(10):
+        records += [
+            score_record("a", i, metrics={"mae": 0.5 + noise[0, i]}),
+            score_record("b", i, metrics={"mae": 0.501 + noise[1, i]}),
+            score_record("c", i, metrics={"mae": 0.7 + noise[1, i]}),
+        ]
+    table = build(*records)
+    best, other = sorted("ab", key=lambda name: row_of(table, name).entries["mae"].mean or 0)
+    assert not table.mark(row_of(table, best), "mae").similar
+    assert table.mark(row_of(table, other), "mae").similar
+    assert not table.mark(row_of(table, "c"), "mae").similar
+    assert "†" in markdown([table], {})
+    assert r"\textsuperscript{\dag}" in latex([table])
+
+
+def test_external_predictions_show_accuracy_only() -> None:
+    record = score_record("mine", protocol={"name": "external predictions"}, oracle={"mae": 0.2})
+    accuracy = {"accuracy": record.measurements["accuracy"]}
+    table = build(record.model_copy(update={"measurements": accuracy, "training": None}))
+    assert {column.group for column in table.columns} == {"score"}
+    shown = screen(table)
+    assert "external predictions" in shown
+    assert "mine" in shown
+    assert "Robust" not in shown
+    assert "Latency" not in shown
+
+
+def test_the_terminal_table_fits_120_columns() -> None:
+    names = ("interactive-attention", "mag-bert", "mult")
+    records = [
+        score_record(name, i, metrics={"mae": 0.4 + 0.1 * i}, oracle={"mae": 0.1})
+        for name in names
+        for i in range(2)
+    ]
+    table = build(*records, *(cost_record(name) for name in names))
+    shown = screen(table)
+    for header in ("Acc-2", "F1", "Acc-7", "MAE", "Corr", "Robust", "Params", "Latency", "Train"):
+        assert header in shown
+    assert "81.0/82.0" in shown
+    assert "0.450 ±0.071" in shown
+    assert "interactive-attention" in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_labels_are_shown_as_they_are() -> None:
+    table = build(score_record("my_[bold]_model|x"))
+    assert "my_[bold]_model|x" in screen(table)
+    assert r"my\_\[bold\]\_model\|x" in markdown([table], {})
+    assert r"my\_[bold]\_model\textbar{}x" in latex([table])
+
+
+def test_latex_escapes_what_it_would_read_as_commands() -> None:
+    assert escape(r"a_b & 5% #1 $x$ {y} \z ~ ^ <>") == (
+        r"a\_b \& 5\% \#1 \$x\$ \{y\} \textbackslash{}z \textasciitilde{} \textasciicircum{} "
+        r"\textless{}\textgreater{}"
+    )
+
+
+def test_latex_is_a_whole_environment_with_slash_pairs() -> None:
+    table = build(score_record("a"), score_record("b", metrics={"acc2_neg_pos": 0.9}))
+    lines = latex([table]).splitlines()
+    assert lines[0].startswith("% Needs \\usepackage{booktabs}")
+    body = [line for line in lines if line.startswith(("a &", "b &"))]
+    heads = next(line for line in lines if line.startswith("Model &"))
+    assert {line.count("&") for line in [heads, *body]} == {heads.count("&")}
+    assert all(line.endswith(r" \\") for line in [heads, *body])
+    assert r"81.0/\underline{82.0}" in body[0]
+    assert r"81.0/\textbf{90.0}" in body[1]
+    for name in ("table*", "tabular"):
+        begin = sum(line.startswith(rf"\begin{{{name}}}") for line in lines)
+        assert begin == sum(line.startswith(rf"\end{{{name}}}") for line in lines) == 1
+    assert sum(line.count("{") - line.count("}") for line in lines) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (12, "12"), (999, "999"), (999.6, "1.00k"), (12345, "12.3k"), (1.08e8, "108M")],
+)
+def test_counts_are_short(value: float, text: str) -> None:
+    assert human(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.04083, "0.0408"), (9.996, "10.0"), (123.4, "123"), (1234.0, "1230")],
+)
+def test_measurements_have_three_digits(value: float, text: str) -> None:
+    assert significant(value) == text
+
+
+def test_pareto_front_keeps_what_nothing_cheaper_matches() -> None:
+    scores = {"a": (1.0, 0.6), "b": (2.0, 0.7), "c": (3.0, 0.5), "d": (3.0, 0.55)}
+    records = [score_record(name, metrics={"mae": mae}) for name, (_, mae) in scores.items()]
+    costs = [cost_record(name, factor) for name, (factor, _) in scores.items()]
+    points = [p for p in cost_points(build(*records, *costs)) if p["cost"] == "latency_p50"]
+    assert {p["row"]: p["pareto"] for p in points} == {"a": True, "b": False, "c": True, "d": False}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """A leaderboard of three models, two seeds, all evaluations, with predictions."""
+    folder = tmp_path_factory.mktemp("results")
+    generator = np.random.default_rng(0)
+    label = generator.uniform(-3, 3, 60)
+    task = regression(-3, 3)
+    for number, name in enumerate(("prior", "tfn", "mult")):
+        for seed in range(2):
+            noise = generator.normal(scale=0.3 * number, size=60)
+            prediction = label + noise if number else np.zeros(60)
+            record = score_record(
+                name,
+                seed,
+                metrics=evaluate_metrics(task, label=label, prediction=prediction),
+                skill=0.2 * number,
+                stopped="patience" if number else "untrainable",
+                kind="baseline" if number else "floor",
+                oracle=evaluate_metrics(task, label=label, prediction=label),
+            )
+            arrays = {"test_label": label, "test_prediction": prediction}
+            write_record(folder, record, arrays)
+        kind = "baseline" if number else "floor"
+        write_record(folder, cost_record(name, 1.0 + number, kind=kind), {})
+    write_record(folder, lost_record("mult", 2, "diverged"), {})
+    return folder, write_leaderboard(find_records(folder), folder)
+
+
+def test_every_file_is_there_and_named(written: tuple[Path, list[Path]]) -> None:
+    folder, files = written
+    assert [path.name for path in files if path.parent == folder] == [
+        "leaderboard.md",
+        "leaderboard.csv",
+        "leaderboard.tex",
+        "leaderboard.sources.json",
+    ]
+    plots = {path.stem.removeprefix("toy-quick-") for path in files if path.suffix == ".png"}
+    assert plots == {
+        "score-against-cost",
+        "robustness-curves",
+        "missing-modalities",
+        "training-curves",
+        "confusion",
+    }
+    for name in plots:
+        for suffix in (".png", ".pdf", ".csv"):
+            assert (folder / "plots" / f"toy-quick-{name}{suffix}") in files
+    assert all(path.stat().st_size > 0 for path in files)
+    assert not list(folder.rglob("*.part"))
+    page = (folder / "leaderboard.md").read_text()
+    assert "(plots/toy-quick-confusion.png)" in page
+
+
+def test_every_number_leads_to_records_and_follows_from_them(
+    written: tuple[Path, list[Path]],
+) -> None:
+    folder, _ = written
+    known = json.loads((folder / "leaderboard.sources.json").read_text())
+    pairs = list(find_records(folder))
+    (table,) = build_tables(pairs)
+    checked = 0
+    with (folder / "leaderboard.csv").open() as stream:
+        for line in csv.DictReader(stream):
+            files = known[line["table"]][line["row"]][line["metric"]]
+            records = [read_record(folder / name) for name in files]
+            column = table.column(line["metric"])
+            assert column is not None
+            if line["kind"] == "oracle":
+                values = [r.measurements["accuracy"]["oracle"][column.key] for r in records]
+            else:
+                values = [value for r in records if (value := column.read(r)) is not None]
+                assert {record.cell.model for record in records} == {line["model"]}
+            assert len(values) == int(line["n"]) > 0
+            assert float(line["mean"]) == float(np.mean(values))
+            if len(values) > 1:
+                assert float(line["sd"]) == pytest.approx(stdev(values), abs=1e-12)
+            else:
+                assert line["sd"] == line["low"] == line["high"] == ""
+            checked += 1
+    cells = sum(len(cells) - 1 for rows in known.values() for cells in rows.values())
+    assert checked == cells > 50
+    assert len(known["toy-quick"]["mult"]["seeds"]) == 3
+
+
+def test_same_records_same_bytes(written: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    folder, files = written
+    before = {path: path.read_bytes() for path in files}
+    pairs = list(find_records(folder))
+    again = write_leaderboard(reversed(pairs), folder)
+    assert again == files
+    assert {path.name for path in files if path.read_bytes() != before[path]} == set()
+    elsewhere = write_leaderboard(pairs, tmp_path / "new")
+    names = json.loads((tmp_path / "new" / "leaderboard.sources.json").read_text())
+    assert (tmp_path / "new" / names["toy-quick"]["tfn"]["mae"][0]).resolve().is_file()
+    assert len(elsewhere) == len(files)
+
+
+def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> None:
+    folder, _ = written
+
+    def lines(name: str) -> list[dict[str, str]]:
+        with (folder / "plots" / f"toy-quick-{name}.csv").open() as stream:
+            return list(csv.DictReader(stream))
+
+    curves = lines("robustness-curves")
+    assert {line["row"] for line in curves} == {"tfn", "mult"}  # a constant has skill 0
+    middle = [x for x in curves if (x["row"], x["level"]) == ("mult", "0.5")]
+    assert [float(line["skill"]) for line in middle] == [0.2, 0.2]
+    training = [x for x in lines("training-curves") if x["row"] == "tfn"]
+    assert [(x["epoch"], x["n"], x["seeds"]) for x in training] == [
+        ("1", "2", "2"),
+        ("2", "2", "2"),
+        ("3", "1", "2"),
+    ]
+    confusion = [x for x in lines("confusion") if x["row"] == "tfn"]
+    assert sum(int(x["count"]) for x in confusion) == 2 * 60
+    assert len(lines("missing-modalities")) == 2 * 7
+
+
+def test_a_confusion_matrix_that_contradicts_the_record_is_not_drawn(tmp_path: Path) -> None:
+    label = np.linspace(1, 5, 40)
+    prediction = label + np.sin(np.arange(40))
+    task = regression(1, 5)  # neutral at 3, which a record does not tell
+    metrics = evaluate_metrics(task, label=label, prediction=prediction)
+    arrays = {"test_label": label, "test_prediction": prediction}
+    write_record(tmp_path, score_record(metrics=metrics), arrays)
+    files = write_leaderboard(find_records(tmp_path), tmp_path)
+    assert not [path for path in files if "confusion" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("task", "selection"),
+    [
+        (regression(-1, 1), "mae"),
+        (multiclass("sad", "glad", "calm"), "f1_weighted"),
+        (multilabel("sad", "glad"), "f1_macro"),
+    ],
+)
+def test_other_conventions(task: Any, selection: str) -> None:
+    generator = np.random.default_rng(1)
+    if task.kind == "multilabel":
+        label: Any = generator.integers(0, 2, (30, 2))
+    elif task.kind == "multiclass":
+        label = generator.integers(0, 3, 30)
+    else:
+        label = generator.uniform(-1, 1, 30)
+    shape = (30,) if task.outputs == 1 else (30, task.outputs)
+    records = []
+    for name in "ab":
+        metrics = evaluate_metrics(task, label=label, prediction=generator.normal(size=shape))
+        record = score_record(name)
+        measured = {"accuracy": {"valid": metrics, "test": metrics}}
+        records.append(record.model_copy(update={"measurements": measured}))
+    table = build(*records)
+    assert table.convention == (task.convention if task.kind == "regression" else task.kind)
+    assert table.selection == selection
+    assert set(metrics) <= {column.key for column in table.columns}
+    text = markdown([table], {})
+    assert "**" in text
+    assert "a" in screen(table)
+    assert latex([table]).count(r"\toprule") == 1
+
+
+def test_no_records_make_an_empty_page(tmp_path: Path) -> None:
+    assert build_tables([]) == []
+    files = write_leaderboard([], tmp_path / "out")
+    assert "no records" in files[0].read_text()
+    assert json.loads(sources([], tmp_path)) == {}
