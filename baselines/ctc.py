@@ -1,5 +1,6 @@
 """The CTC baselines: learn to align audio and vision to the words, then fuse word by word."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from baselines.ef_lstm import EFLSTM
 from baselines.layers.ctc import CTCAlignment, ctc_loss
 from baselines.mctn import MCTN
+from baselines.mctn import PAPER as MCTN_PAPER
 from baselines.raven import RAVEN
 from benchmark import Batch, Batches, Dims, Model, Output, Stream, register_model
 
@@ -36,7 +38,7 @@ class CTCModel(Model):
     Args:
         dims: widths of the data.
         model: reads the aligned streams.
-        steps: most words L; later ones have no audio and no vision.
+        steps: most words L; words beyond L have no audio and no vision.
         ctc_weight: of the CTC losses.
     """
 
@@ -77,15 +79,188 @@ class CTCModel(Model):
     def after_step(self, output: Output, batch: Batch) -> None:
         self.model.after_step(output, batch)
 
-    def _aligned(self, batch: Batch, features: dict[str, Tensor]) -> Batch:
+    def _aligned(self, batch: Batch, features: Mapping[str, Tensor]) -> Batch:
         """The batch with aligned streams: as many steps as words or, without words, as frames."""
         text = batch.text
-        place = torch.arange(text.mask.shape[1], device=text.mask.device)
+        place = torch.arange(max(text.mask.shape[1], self.steps), device=text.mask.device)
         for name in NONVERBAL:
-            source = batch.stream(name).lengths
-            lengths = torch.where(text.lengths > 0, text.lengths, source) * (source > 0)
-            mask = place < lengths.unsqueeze(1)  # (B, T)
-            values = features[f"aligned_{name}"]  # (B, L, D)
-            values = F.pad(values, (0, 0, 0, max(0, len(place) - self.steps)))[:, : len(place)]
+            frames = batch.stream(name).lengths
+            lengths = torch.where(text.lengths > 0, text.lengths, frames.clamp(max=self.steps))
+            mask = place < (lengths * (frames > 0)).unsqueeze(1)  # (B, max(T, L))
+            values = F.pad(features[f"aligned_{name}"], (0, 0, 0, len(place) - self.steps))
             batch = batch.with_stream(name, Stream(values * mask.unsqueeze(2), mask))
         return batch
+
+
+EF_LSTM = {"hidden": 128, "batch_size": 32, "lr": 1e-3}
+
+
+@register_model(
+    "ctc-ef-lstm",
+    paper=PAPER,
+    source=f"{SOURCE} (module and loss); pliang279/MFN @ b0453fb",
+    defaults={
+        "mosi": EF_LSTM,
+        "mosei": {**EF_LSTM, "batch_size": 128},
+        "sims": {**EF_LSTM, "steps": 39},
+        "synthetic": {
+            **{"hidden": 32, "dropout": 0.1, "steps": 12},
+            **{"batch_size": 50, "lr": 1e-2, "epochs": 12},
+        },
+        "mosi_utterance": {**EF_LSTM, "hidden": 64, "steps": 1},
+        "mosi_std": {**EF_LSTM, "hidden": 64},
+    },
+    smoke={"hidden": 8, "dropout": 0.0, "steps": 7},
+    no_capture=NO_CAPTURE,
+)
+class CTCEFLSTM(CTCModel):
+    """EF-LSTM behind CTC modules; see `CTCModel` and `EFLSTM`.
+
+    Args:
+        dims: widths of the data.
+        hidden: units of the LSTM and of the hidden layer.
+        layers: stacked LSTM layers.
+        dropout: between LSTM layers and before the output.
+        steps: most words that audio and vision are aligned to.
+        ctc_weight: of the CTC losses.
+    """
+
+    def __init__(
+        self,
+        dims: Dims,
+        *,
+        hidden: int = 128,
+        layers: int = 1,
+        dropout: float = 0.5,
+        steps: int = 50,
+        ctc_weight: float = 1.0,
+    ):
+        model = EFLSTM(dims, hidden=hidden, layers=layers, dropout=dropout)
+        super().__init__(dims, model, steps, ctc_weight)
+
+
+@register_model(
+    "ctc-raven",
+    paper=f"{PAPER}; Wang, Shen, Liu, Liang, Zadeh, Morency. Words Can Shift. AAAI 2019",
+    source=f"{SOURCE} (module and loss); victorywys/RAVEN @ c276657",
+    defaults={
+        "mosi": {"batch_size": 20},
+        "mosei": {"batch_size": 64},
+        "sims": {"batch_size": 20, "steps": 39},
+        "synthetic": {
+            **{"projection": 16, "cell": 16, "hidden": 32, "dropout": 0.1, "steps": 12},
+            **{"batch_size": 50, "lr": 1e-2, "epochs": 10},
+        },
+        "mosi_utterance": {"hidden": 128, "steps": 1},
+        "mosi_std": {"batch_size": 20},
+    },
+    smoke={"projection": 8, "cell": 6, "hidden": 8, "dropout": 0.0, "steps": 7},
+    no_capture=NO_CAPTURE,
+)
+class CTCRAVEN(CTCModel):
+    """RAVEN behind CTC modules, one aligned frame for each word; see `CTCModel` and `RAVEN`.
+
+    Args:
+        dims: widths of the data.
+        projection: width of a frame before its LSTM.
+        cell: width of the LSTMs over frames.
+        hidden: width of the LSTM over words.
+        dropout: on frames and on shifted words.
+        shift: β, the longest shift in lengths of the word.
+        steps: most words that audio and vision are aligned to.
+        ctc_weight: of the CTC losses.
+    """
+
+    def __init__(
+        self,
+        dims: Dims,
+        *,
+        projection: int = 150,
+        cell: int = 150,
+        hidden: int = 300,
+        dropout: float = 0.2,
+        shift: float = 0.2,
+        steps: int = 50,
+        ctc_weight: float = 1.0,
+    ):
+        model = RAVEN(
+            dims,
+            projection=projection,
+            cell=cell,
+            hidden=hidden,
+            dropout=dropout,
+            shift=shift,
+            frames_per_word=1,
+        )
+        super().__init__(dims, model, steps, ctc_weight)
+
+
+@register_model(
+    "ctc-mctn",
+    paper=f"{PAPER}; Pham, Liang, Manzini, Morency, Póczos. Found in Translation. AAAI 2019",
+    source=f"{SOURCE} (module and loss); hainow/MCTN @ 5c03e35",
+    defaults={
+        "mosi": MCTN_PAPER,
+        "mosei": {**MCTN_PAPER, "batch_size": 128},
+        "sims": {**MCTN_PAPER, "steps": 39},
+        "synthetic": {
+            **{"hidden": 24, "steps": 12},
+            **{"batch_size": 100, "lr": 1e-2, "epochs": 6},
+        },
+        "mosi_utterance": {**MCTN_PAPER, "lr": 1e-3, "steps": 1},
+        "mosi_std": {**MCTN_PAPER, "lr": 1e-3, "targets": "audio"},
+    },
+    smoke={"hidden": 16, "steps": 7},
+    no_capture=NO_CAPTURE,
+)
+class CTCMCTN(CTCModel):
+    """MCTN that translates into aligned streams; see `CTCModel` and `MCTN`.
+
+    The aligned streams are targets and nothing else: the modules learn from the CTC loss alone, and
+    prediction needs neither them nor what they align.
+
+    Args:
+        dims: widths of the data; modalities are zero-padded to the widest.
+        hidden: width of every encoder, of the decoders and of the regression.
+        targets: what the text is translated into, in this order.
+        translation_weight: of each translation error in the loss.
+        cycle_weight: of the error of the text that comes back.
+        penalty: on the squared weights of the last layer.
+        steps: most words that audio and vision are aligned to.
+        ctc_weight: of the CTC losses.
+    """
+
+    modalities = MCTN.modalities
+
+    def __init__(
+        self,
+        dims: Dims,
+        *,
+        hidden: int = 32,
+        targets: Literal["vision-audio", "audio-vision", "vision", "audio"] = "vision-audio",
+        translation_weight: float = 0.1,
+        cycle_weight: float = 0.1,
+        penalty: float = 0.01,
+        steps: int = 50,
+        ctc_weight: float = 1.0,
+    ):
+        model = MCTN(
+            dims,
+            hidden=hidden,
+            targets=targets,
+            translation_weight=translation_weight,
+            cycle_weight=cycle_weight,
+            penalty=penalty,
+        )
+        super().__init__(dims, model, steps, ctc_weight)
+
+    def forward(self, batch: Batch) -> Output:
+        return super().forward(batch) if self.training else self.model(batch)
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        if not self.training:
+            return self.model.loss(output, batch)
+        return super().loss(output, batch)
+
+    def training_only(self) -> tuple[str, ...]:
+        return (*super().training_only(), "alignments")

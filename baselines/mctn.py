@@ -85,7 +85,7 @@ class Decoder(nn.Module):
         "mosi": PAPER,
         "mosei": {**PAPER, "batch_size": 128},
         "sims": PAPER,
-        "synthetic": {"hidden": 24, "batch_size": 50, "lr": 1e-2, "epochs": 12},
+        "synthetic": {"hidden": 24, "batch_size": 100, "lr": 1e-2, "epochs": 6},
         "mosi_utterance": {**PAPER, "lr": 1e-3},
         "mosi_std": {**PAPER, "lr": 1e-3, "targets": "audio"},
     },

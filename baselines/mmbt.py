@@ -111,8 +111,8 @@ class MMBT(Model):
         )
         width = self.encoder.width
         self._check(text_encoder, frames)
-        mapped = {"audio": dims.audio, "vision": dims.vision} | ({} if words else {"text": dims.text})
-        self.maps = nn.ModuleDict({name: nn.Linear(size, width) for name, size in mapped.items()})
+        mapped = NONVERBAL if words else (*NONVERBAL, "text")
+        self.maps = nn.ModuleDict({name: nn.Linear(getattr(dims, name), width) for name in mapped})
         self.pooler = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, dims.outputs)

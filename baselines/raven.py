@@ -54,7 +54,7 @@ def split_by_words(stream: Stream, words: Tensor, frames: int) -> Stream:
         "sims": {"batch_size": 20},
         "synthetic": {
             **SMALL,
-            **{"frames_per_word": 4, "batch_size": 32, "lr": 5e-3, "epochs": 15},
+            **{"frames_per_word": 4, "batch_size": 50, "lr": 1e-2, "epochs": 10},
         },
         "mosi_utterance": {"hidden": 128},
         "mosi_std": {"batch_size": 20},
@@ -114,6 +114,9 @@ class RAVEN(Model):
             {name: nn.Linear(width, projection) for name, width in widths.items()}
         )
         self.frames = nn.ModuleDict({name: MaskedLSTM(projection, cell) for name in NONVERBAL})
+        if frames_per_word == 1:  # a single frame has no past
+            for lstm in self.frames.values():
+                lstm.forwards[0].weight_hh_l0.requires_grad_(False)
         self.gates = nn.ModuleDict({name: nn.Linear(cell + dims.text, 1) for name in NONVERBAL})
         self.shift = nn.Linear(2 * cell, dims.text)
         self.words = MaskedLSTM(dims.text, hidden)

@@ -86,13 +86,26 @@ class GatedPooling(nn.Module):
         "mosei": MOSEI,
         "sims": MOSI,
         "synthetic": {
-            **{**NO_DROPOUT, "encoder_layers": 1, "width": 8, "heads": 2, "layers": 1},
+            **{
+                **NO_DROPOUT,
+                "encoder_layers": 1,
+                "width": 8,
+                "heads": 2,
+                "layers": 1,
+                "memory_layers": 1,
+            },
             **{"gru_layers": 1, "gru_text": 16, "gru_audio": 8, "gru_vision": 8, "hidden": 32},
             **{"weight_text": 0.1, "weight_audio": 0.1, "weight_vision": 0.1},
             **{"batch_size": 64, "lr": 5e-3, "epochs": 8, "clip_norm": 0.8},
         },
         "mosi_utterance": {
-            **{"text_encoder": "features", "layers": 1, "gru_layers": 1, "kernel_audio": 1},
+            **{
+                "text_encoder": "features",
+                "layers": 1,
+                "memory_layers": 1,
+                "gru_layers": 1,
+                "kernel_audio": 1,
+            },
             **{"kernel_vision": 1, "weight_text": 0.1, "weight_audio": 0.1, "weight_vision": 0.1},
             **{"batch_size": 64, "lr": 1e-3, "weight_decay": 1e-3, "clip_norm": 0.8},
         },
@@ -103,7 +116,7 @@ class GatedPooling(nn.Module):
     },
     smoke={
         **{**NO_DROPOUT, "encoder_hidden": 8, "encoder_layers": 1, "encoder_heads": 2},
-        **{"width": 8, "heads": 2, "layers": 1, "gru_layers": 1},
+        **{"width": 8, "heads": 2, "layers": 1, "memory_layers": 1, "gru_layers": 1},
         **{"gru_text": 4, "gru_audio": 3, "gru_vision": 5, "hidden": 9},
     },
 )
@@ -133,7 +146,9 @@ class TFRNet(Model):
         encoder_heads: its attention heads.
         width: common width d of the modalities; three encoders side by side give 3 d.
         heads: attention heads.
-        layers: depth of every encoder.
+        layers: depth of the cross-modal encoders.
+        memory_layers: least depth of the encoders of one sequence, intramodal and in front of the
+            generators, which are never shallower than the others.
         temporal_heads: heads of the encoders in front of the generators in the variant `mmsa`.
         kernel_text: odd width of the temporal convolution of text.
         kernel_audio: the same of audio.
@@ -177,6 +192,7 @@ class TFRNet(Model):
         width: int = 30,
         heads: int = 6,
         layers: int = 3,
+        memory_layers: int = 3,
         temporal_heads: int = 25,
         kernel_text: int = 1,
         kernel_audio: int = 5,
@@ -217,8 +233,9 @@ class TFRNet(Model):
         positions: Positions = "nonzero" if self.literal else "valid"
         shared: dict[str, Any] = {
             **{"relu_dropout": relu_dropout, "residual_dropout": residual_dropout},
-            **{"embedding_dropout": embedding_dropout, "positions": positions},
+            **{"embedding_dropout": embedding_dropout},
         }
+        deep = max(layers, memory_layers)
         kernels = by_modality(kernel_text, kernel_audio, kernel_vision)
         self.text_dropout = nn.Dropout(text_dropout)
         self.projections = nn.ModuleDict(
@@ -230,7 +247,12 @@ class TFRNet(Model):
         self.crossings = nn.ModuleDict(
             {
                 f"{target}_from_{source}": CrossModalEncoder(
-                    width, heads, layers, attention_dropout=attention[source], **shared
+                    width,
+                    heads,
+                    deep if source == target else layers,
+                    attention_dropout=attention[source],
+                    positions=positions,
+                    **shared,
                 )
                 for target in MODALITIES
                 for source in sources(target)
@@ -241,7 +263,7 @@ class TFRNet(Model):
         for name in MODALITIES:
             size = (self._length(dims, name), temporal_heads) if self.literal else (wide, heads)
             self.rebuilders[name] = CrossModalEncoder(
-                *size, layers, attention_dropout=attention[name], **shared
+                *size, deep, attention_dropout=attention[name], positions="none", **shared
             )
         self.generators = nn.ModuleDict(
             {name: nn.Linear(wide, inputs[name]) for name in MODALITIES}

@@ -18,7 +18,7 @@ from benchmark.errors import UserError
 from benchmark.evaluate import EvaluationContext, predict
 from benchmark.grid import Plan, cached_dataset
 from benchmark.model import Model
-from benchmark.registry import create_model, get_evaluation, load_plugin
+from benchmark.registry import create_model, get_evaluation, get_model, load_plugin
 from benchmark.results import Epoch, Failure, Record, write_record
 from benchmark.train import TrainingResult, train
 
@@ -44,6 +44,8 @@ def run_plan(
     record = record.model_copy(
         update={
             "wall_seconds": time.perf_counter() - started,
+            "task": plan.task,
+            "exempt": dict(get_model(plan.cell.model).exempt),
             "environment": environment(plan.device, plan.threads, plan.protocol.precision),
         }
     )

@@ -22,6 +22,7 @@ class Plan:
 
     cell: Cell
     dataset: str
+    task: dict[str, Any]
     settings: dict[str, Any]
     data: str | None
     text_encoder: str
@@ -111,6 +112,7 @@ def plan_grid(
                     hardware=hardware(device, threads, rules.precision) if part == "cost" else "",
                 ),
                 dataset=dataset_name,
+                task=dataset.task.to_dict(),
                 settings=arguments,
                 data=None if data is None else str(data),
                 text_encoder=text_encoder,

@@ -129,6 +129,8 @@ class Record(BaseModel):
         status: `done`, `diverged` (NaN or infinity in the loss) or `failed`.
         history: one entry an epoch.
         training: how it ended; None for cost cells and failures before training.
+        task: what the label means, as `Task.to_dict` writes it.
+        exempt: promises that the model breaks on purpose -> reason.
         measurements: evaluation name -> plain values (`accuracy`, `cost`, `robustness`, ...).
         environment: versions, device, threads, flags, commit.
         wall_seconds: of the whole cell.
@@ -142,6 +144,8 @@ class Record(BaseModel):
     status: Literal["done", "diverged", "failed"]
     history: list[Epoch] = Field(default_factory=list)
     training: Training | None = None
+    task: dict[str, Any] = Field(default_factory=dict)
+    exempt: dict[str, str] = Field(default_factory=dict)
     measurements: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
     wall_seconds: float = 0.0

@@ -48,7 +48,12 @@ def score_file(dataset: Dataset, path: Path) -> Record:
         protocol={"name": "external predictions"},
         source="",
     )
-    return Record(cell=cell, status="done", measurements={"accuracy": measured})
+    return Record(
+        cell=cell,
+        status="done",
+        task=dataset.task.to_dict(),
+        measurements={"accuracy": measured},
+    )
 
 
 def read_predictions(dataset: Dataset, test: Split, path: Path) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from benchmark.metrics import CONVENTIONS, METRICS, Metric
+from benchmark.metrics import METRICS, Metric
 from benchmark.results import Record
 from leaderboard.entries import Column
 
@@ -34,13 +34,8 @@ MODALITIES = {"t": "text", "a": "audio", "v": "vision"}
 
 
 def find_convention(records: Iterable[Record]) -> str:
-    """The convention whose standard metrics are those of the records; empty without a score."""
-    for record in records:
-        names = set(record.measurements.get("accuracy", {}).get("test", {}))
-        for convention in CONVENTIONS:
-            if names and names <= {metric.key for metric in _metrics(convention, standard=False)}:
-                return convention
-    return ""
+    """The convention of the records' metrics; empty if none states its task."""
+    return next((str(record.task["convention"]) for record in records if record.task), "")
 
 
 def score_columns(convention: str) -> list[Column]:
@@ -125,11 +120,9 @@ def removal_title(name: str) -> str:
     return "only\n" + ", ".join(rest)
 
 
-def _metrics(convention: str, *, standard: bool = True) -> list[Metric]:
+def _metrics(convention: str) -> list[Metric]:
     return [
-        metric
-        for metric in METRICS.values()
-        if metric.convention == convention and (metric.standard or not standard)
+        metric for metric in METRICS.values() if metric.convention == convention and metric.standard
     ]
 
 

@@ -80,11 +80,7 @@ def _square_panels(count: int, columns: int) -> "tuple[Figure, list[Axes]]":
 
 
 def _count_classes(table: Table, path: Path, record: Record) -> NDArray[np.int64] | None:
-    """Counts (C, C) of true and predicted class; None where the task has no such classes.
-
-    The classes must give the accuracy that the record states. They do not where the neutral label
-    is not 0, which records do not tell: such a model is left out and not drawn wrongly.
-    """
+    """Counts (C, C) of true and predicted class; None where the task has no such classes."""
     try:
         arrays = read_arrays(path)
     except UserError:
@@ -93,13 +89,10 @@ def _count_classes(table: Table, path: Path, record: Record) -> NDArray[np.int64
         return None
     label, prediction = arrays["test_label"], arrays["test_prediction"]
     if table.convention == "mosi":
-        counts, stated = confusion7(label=label, prediction=prediction), record.metric("acc7")
-    elif table.convention == "multiclass":
+        neutral = float(record.task.get("neutral", 0.0))
+        return confusion7(label=label - neutral, prediction=prediction - neutral)
+    if table.convention == "multiclass":
         classes = prediction.shape[1]
         codes = classes * label.astype(np.int64) + prediction.argmax(axis=1)
-        counts = np.bincount(codes, minlength=classes**2).reshape(classes, classes)
-        stated = record.metric("accuracy")
-    else:
-        return None
-    agreed = float(np.trace(counts)) / max(1, int(counts.sum()))
-    return counts if stated is not None and abs(agreed - stated) < 1e-9 else None
+        return np.bincount(codes, minlength=classes**2).reshape(classes, classes)
+    return None

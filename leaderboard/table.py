@@ -175,6 +175,7 @@ def _build(name: str, pairs: list[Source]) -> Table:
     lost = [row.label for row in rows if row.cost_failed]
     if lost:
         notes.append(f"The cost measurement failed for {', '.join(lost)}.")
+    notes += _exemptions(records)
     marks, significance = rank(columns, rows)
     return Table(
         id=name,
@@ -191,6 +192,20 @@ def _build(name: str, pairs: list[Source]) -> Table:
         marks=marks,
         significance=significance,
     )
+
+
+def _exemptions(records: Sequence[Record]) -> list[str]:
+    """What models do not promise, and why; a class task is no matter for a table of scores."""
+    found = {
+        (record.cell.model, promise): reason
+        for record in records
+        for promise, reason in record.exempt.items()
+        if promise != "classification"
+    }
+    return [
+        f"{model} is exempt from the promise {promise!r}: {reason}."
+        for (model, promise), reason in sorted(found.items())
+    ]
 
 
 def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:

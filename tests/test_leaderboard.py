@@ -123,6 +123,7 @@ def score_record(
     return Record(
         cell=make_cell(model, seed, **changes),
         status="done",
+        task=regression(-3, 3).to_dict(),
         history=history,
         training=training,
         measurements={"accuracy": accuracy, "robustness": make_robustness(skill)},
@@ -573,15 +574,25 @@ def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> N
     assert len(lines("missing-modalities")) == 2 * 7
 
 
-def test_a_confusion_matrix_that_contradicts_the_record_is_not_drawn(tmp_path: Path) -> None:
+def test_classes_of_a_scale_with_another_neutral_label_are_counted_about_it(
+    tmp_path: Path,
+) -> None:
     label = np.linspace(1, 5, 40)
     prediction = label + np.sin(np.arange(40))
-    task = regression(1, 5)  # neutral at 3, which a record does not tell
+    task = regression(1, 5)
     metrics = evaluate_metrics(task, label=label, prediction=prediction)
-    arrays = {"test_label": label, "test_prediction": prediction}
-    write_record(tmp_path, score_record(metrics=metrics), arrays)
-    files = write_leaderboard(find_records(tmp_path), tmp_path)
-    assert not [path for path in files if "confusion" in path.name]
+    record = score_record(metrics=metrics).model_copy(update={"task": task.to_dict()})
+    write_record(tmp_path, record, {"test_label": label, "test_prediction": prediction})
+    write_leaderboard(find_records(tmp_path), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "plots" / "toy-quick-confusion.csv").open()))
+    agreed = sum(int(row["count"]) for row in rows if row["true"] == row["predicted"])
+    assert agreed / 40 == pytest.approx(metrics["acc7"])
+
+
+def test_exemptions_are_said_below_the_table() -> None:
+    record = score_record().model_copy(update={"exempt": {"neighbours": "a graph of the batch"}})
+    text = markdown([build(record)], {})
+    assert "tfn is exempt from the promise 'neighbours': a graph of the batch." in text
 
 
 @pytest.mark.parametrize(
@@ -606,7 +617,8 @@ def test_other_conventions(task: Any, selection: str) -> None:
         metrics = evaluate_metrics(task, label=label, prediction=generator.normal(size=shape))
         record = score_record(name)
         measured = {"accuracy": {"valid": metrics, "test": metrics}}
-        records.append(record.model_copy(update={"measurements": measured}))
+        change = {"measurements": measured, "task": task.to_dict()}
+        records.append(record.model_copy(update=change))
     table = build(*records)
     assert table.convention == (task.convention if task.kind == "regression" else task.kind)
     assert table.selection == selection
