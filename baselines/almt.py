@@ -186,7 +186,7 @@ SMALL = {
     defaults={
         "synthetic": {
             **{**SMALL, "width": 16, "head_width": 4, "tokens": 4, "encoder_layers": 1},
-            **{"lr": 5e-3, "schedule": "cosine", "warmup": 0.1, "batch_size": 50, "epochs": 12},
+            **{"lr": 5e-3, "schedule": "cosine", "warmup": 0.1, "batch_size": 50, "epochs": 10},
         },
         "mosi": ADAPTED,
         "mosei": {**ADAPTED, "fusion_depth": 4},

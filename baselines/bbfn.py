@@ -127,8 +127,8 @@ SETTINGS = {
     defaults={
         **dict.fromkeys(("mosi", "mosei", "sims"), SETTINGS),
         "synthetic": {
-            **{"width": 16, "heads": 2, "levels": 2, "encoder_layers": 1},
-            **{"batch_size": 50, "lr": 5e-3, "epochs": 8, "clip_norm": 0.8},
+            **{"width": 12, "heads": 2, "levels": 2, "encoder_layers": 1},
+            **{"batch_size": 64, "lr": 5e-3, "epochs": 6, "clip_norm": 0.8},
         },
         "mosi_utterance": {**SETTINGS, "levels": 2, "batch_size": 32, "lr": 1e-3},
         "mosi_std": {

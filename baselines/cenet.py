@@ -124,7 +124,10 @@ FINE_TUNED = {
     ),
     source="Say2L/CENet @ e208a83, thuiar/MMSA @ a94e65d",
     defaults={
-        "synthetic": {"codes": 0, "lr": 3e-3, "batch_size": 50, "epochs": 12, "clip_norm": 2.0},
+        "synthetic": {
+            **{"codes": 0, "encoder_layers": 1, "injection": 0},
+            **{"lr": 3e-3, "batch_size": 50, "epochs": 12, "clip_norm": 2.0},
+        },
         "mosi": FINE_TUNED,
         "mosei": FINE_TUNED,
         "sims": {**FINE_TUNED, "lr": 2e-6, "encoder_lr": 2e-6, "batch_size": 32},

@@ -31,8 +31,9 @@ NO_DROPOUT |= {"residual_dropout": 0.0, "embedding_dropout": 0.0}
             **{"output_dropout": 0.25, "lr": 1e-3, "batch_size": 32, "clip_norm": 1.0},
         },
         "mosi_std": {
-            **{"layers": 2, "vote_penalty": 1e-3, "output_dropout": 0.25},
-            **{"lr": 5e-4, "batch_size": 32, "clip_norm": 1.0},
+            **{"layers": 1, "vertices": 8, "capsule": 16, "vote_penalty": 1e-2},
+            **{"embedding_dropout": 0.1, "output_dropout": 0.25},
+            **{"lr": 2e-3, "batch_size": 32, "clip_norm": 1.0},
         },
     },
     smoke={

@@ -93,17 +93,18 @@ def difference_loss(first: Tensor, second: Tensor) -> Tensor:
         },
         "synthetic": {
             **{"hidden": 32, "feedforward": 32, "dropout": 0.0, "fusion_dropout": 0.0},
-            **{"difference_weight": 0.1, "similarity_weight": 0.1, "reconstruction_weight": 0.1},
-            **{"objective": "absolute", "encoder_layers": 1},
-            **{"batch_size": 50, "lr": 5e-3, "epochs": 10, "schedule": "cosine"},
+            **{"difference_weight": 0.003, "similarity_weight": 0.1, "reconstruction_weight": 0.1},
+            **{"objective": "absolute", "encoder_layers": 1, "batch_size": 50, "lr": 3e-3},
+            **{"epochs": 10, "schedule": "cosine", "warmup": 0.1, "clip_norm": 1.0},
         },
         "mosi_utterance": {
-            **{"text_encoder": "features", "hidden": 64, "feedforward": 128},
-            **{"objective": "absolute", "batch_size": 64, "lr": 1e-3, "clip_value": 1.0},
+            **{"text_encoder": "features", "text_pooling": "mean", "hidden": 64},
+            **{"feedforward": 128, "objective": "absolute", "batch_size": 64, "lr": 1e-3},
+            "clip_value": 1.0,
         },
         "mosi_std": {
-            **{"hidden": 64, "feedforward": 128, "objective": "absolute"},
-            **{"batch_size": 32, "lr": 5e-4, "clip_value": 1.0},
+            **{"text_pooling": "mean", "hidden": 64, "feedforward": 128},
+            **{"objective": "absolute", "batch_size": 32, "lr": 5e-4, "clip_value": 1.0},
         },
     },
     smoke={

@@ -39,7 +39,7 @@ class SequenceEncoder(nn.Module):
 
 
 class InformationBound(nn.Module):
-    """Lower bound E log q(y | x) + H(y) of the mutual information of two vectors (section 3.3).
+    """Lower bound E log q(y | x) + H(y) of the mutual information of two vectors.
 
     q is a Gaussian with a diagonal covariance. As in the code, its normaliser -½ Σ log σ² is left
     out: H sees a projection of y only, so that with the normaliser the encoders would gain without
@@ -74,7 +74,7 @@ def mixture_entropy(rows: Tensor, members: Tensor) -> Tensor:
         rows: `(R, D)`.
         members: 1 where a row belongs to a class, else 0, `(R, C)`.
     """
-    with torch.autocast(rows.device.type, enabled=False):  # a rounded covariance has no factor
+    with torch.autocast(rows.device.type, enabled=False):  # no covariance survives rounding
         rows = rows.float()
         counts = members.sum(dim=0)  # (C,)
         total = counts.clamp(min=1).unsqueeze(1)
@@ -111,12 +111,13 @@ def contrastive_loss(vector: Tensor, predicted: Tensor) -> Tensor:
         "sims": {**PAPER, "text_encoder": "features"},
         "synthetic": {
             **{"width": 32, "encoder_layers": 1, "bound_lr": 5e-3},
-            **{"batch_size": 60, "lr": 1e-2, "encoder_lr": 5e-3, "epochs": 10},
+            **{"batch_size": 60, "lr": 1e-2, "epochs": 10},
             **{"schedule": "cosine", "clip_norm": CLIP_NORM},
         },
         "mosi_utterance": {
             **PAPER,
             **{"text_encoder": "features", "audio_hidden": 32, "vision_hidden": 32},
+            **{"dropout": 0.3, "lr": 3e-4},
         },
         "mosi_std": PAPER,
     },

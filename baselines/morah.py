@@ -9,6 +9,10 @@ from baselines.layers.graph_capsules import CapsuleHead, GraphCapsules
 from benchmark import Batch, Dims, Model, Output, register_model
 
 RELEASED = {"lr": 1e-4, "batch_size": 32, "clip_norm": 1.0}
+SHALLOW = {
+    **{"layers": 1, "vertices": 8, "capsule": 16, "dropout": 0.25},
+    **{"lr": 1e-3, "batch_size": 32, "clip_norm": 1.0},
+}
 NO_DROPOUT = {"attention_dropout": 0.0, "relu_dropout": 0.0}
 NO_DROPOUT |= {"residual_dropout": 0.0, "embedding_dropout": 0.0}
 
@@ -27,14 +31,8 @@ NO_DROPOUT |= {"residual_dropout": 0.0, "embedding_dropout": 0.0}
             **{"vote_penalty": 1e-4, **NO_DROPOUT},
             **{"lr": 5e-3, "batch_size": 64, "epochs": 10, "clip_norm": 1.0},
         },
-        "mosi_utterance": {
-            **{"layers": 1, "vertices": 8, "capsule": 16, "dropout": 0.25},
-            **{"lr": 1e-3, "batch_size": 32, "clip_norm": 1.0},
-        },
-        "mosi_std": {
-            **{"layers": 2, "dropout": 0.25},
-            **{"lr": 5e-4, "batch_size": 32, "clip_norm": 1.0},
-        },
+        "mosi_utterance": SHALLOW,
+        "mosi_std": SHALLOW,
     },
     smoke={
         **{"width": 8, "heads": 2, "layers": 1, "vertices": 3, "capsule": 5, "routing": 2},

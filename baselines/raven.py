@@ -56,8 +56,8 @@ def split_by_words(stream: Stream, words: Tensor, frames: int) -> Stream:
             **SMALL,
             **{"frames_per_word": 4, "batch_size": 50, "lr": 1e-2, "epochs": 10},
         },
-        "mosi_utterance": {"hidden": 128},
-        "mosi_std": {"batch_size": 20},
+        "mosi_utterance": {"hidden": 128, "frames_per_word": 1},
+        "mosi_std": {"batch_size": 20, "frames_per_word": 1},
     },
     smoke={"projection": 8, "cell": 6, "hidden": 8, "dropout": 0.0, "frames_per_word": 3},
 )

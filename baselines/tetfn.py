@@ -85,7 +85,7 @@ class TextEnhanced(nn.Module):
         "synthetic": {
             **{"width": 16, "heads": 2, "layers": 1, "encoder_layers": 1},
             **{"audio_lstm": 8, "vision_lstm": 8, "residual_dropout": 0.0},
-            **{"audio_lr": 5e-3, "vision_lr": 5e-3, "lr": 5e-3, "batch_size": 50, "epochs": 8},
+            **{"audio_lr": 6e-3, "vision_lr": 6e-3, "lr": 6e-3, "batch_size": 75, "epochs": 7},
         },
         "mosi": {
             **{"text_encoder": "features", "audio_lstm": 16, "vision_lstm": 64},

@@ -24,7 +24,9 @@ from benchmark import (
 )
 from robustness.tensors import chosen_tokens, draw_drops, drop_steps, unknown_words, word_slots
 
-BERT_VOCABULARY, BERT_UNKNOWN, SCRATCH_UNKNOWN = 1_000, 100, 1
+# Start mark of a vocabulary -> its unknown token: made from a training split, or that of BERT,
+# RoBERTa or DeBERTa.
+UNKNOWN_TOKENS = {2: 1, 101: 100, 0: 3, 1: 3}
 EPSILON = 1e-4  # of the reference, in the mean over missing numbers
 # The reference clips sums of the gradients of 4 batches at 0.8; here they are averaged.
 CLIP_VALUE = 0.8 / 4
@@ -96,7 +98,7 @@ class GatedPooling(nn.Module):
             },
             **{"gru_layers": 1, "gru_text": 16, "gru_audio": 8, "gru_vision": 8, "hidden": 32},
             **{"weight_text": 0.1, "weight_audio": 0.1, "weight_vision": 0.1},
-            **{"batch_size": 64, "lr": 5e-3, "epochs": 8, "clip_norm": 0.8},
+            **{"batch_size": 64, "lr": 5e-3, "epochs": 6, "clip_norm": 0.8},
         },
         "mosi_utterance": {
             **{
@@ -169,8 +171,8 @@ class TFRNet(Model):
         output_dropout: in the output block.
         missing_rate: share of words and frames that are missing in training.
         missing_seed: of the choice of these.
-        unknown_token: id that a missing token becomes; None takes that of BERT's vocabularies, or
-            of one made from the training split if there are few words.
+        unknown_token: id that a missing token becomes; None finds it by the start mark of the
+            training split.
         weight_text: weight of rebuilding the text.
         weight_audio: weight of rebuilding audio.
         weight_vision: weight of rebuilding vision.
@@ -178,7 +180,8 @@ class TFRNet(Model):
         variant: `paper` or `mmsa`.
 
     Raises:
-        UserError: the unknown token is not in the vocabulary, or the variant `mmsa` lacks lengths.
+        UserError: the unknown token is not in the vocabulary, or the variant `mmsa` lacks lengths
+            or has one that its heads do not divide.
     """
 
     def __init__(
@@ -281,7 +284,12 @@ class TFRNet(Model):
         self.output_dropout = nn.Dropout(output_dropout)
         self.head = nn.Linear(hidden, dims.outputs)
         self.missing_rate, self.missing_seed = missing_rate, missing_seed
-        self.unknown_token = self._unknown(dims, unknown_token)
+        if unknown_token is not None and not 0 <= unknown_token < max(dims.vocabulary, 1):
+            raise UserError(
+                f"unknown_token={unknown_token} is not in the vocabulary of the data, which has "
+                f"{dims.vocabulary} tokens; give an id below that, or None"
+            )
+        self.unknown_token = unknown_token
         self.weights = by_modality(weight_text, weight_audio, weight_vision)
         self.similarity = similarity
         self.started = False
@@ -294,18 +302,14 @@ class TFRNet(Model):
             name: getattr(self, f"missing_{name}").index_select(0, batch.index)
             for name in MODALITIES
         }
-        partial = unknown_words(batch, chosen["text"], self.unknown_token)
-        for name in ("audio", "vision"):
-            partial = partial.with_stream(name, drop_steps(partial.stream(name), chosen[name]))
-        whole = self._streams(batch)
+        whole, partial = self._streams(batch), self._streams(self._incomplete(batch, chosen))
+        if self.encoder.reads_tokens:
+            chosen["text"] = chosen_tokens(batch, chosen["text"])
         lost = {
             name: stream.mask & chosen[name][:, : stream.mask.shape[1]]
             for name, stream in whole.items()
-            if name != "text" or not self.encoder.reads_tokens
         }
-        if self.encoder.reads_tokens:
-            lost["text"] = chosen_tokens(batch, chosen["text"])
-        return self.reconstruct(whole, self._streams(partial), lost)
+        return self.reconstruct(whole, partial, lost)
 
     def align(self, streams: Mapping[str, Stream]) -> dict[str, Stream]:
         """Each modality beside what it reads in itself and the others, `(B, L, 3 d)` each."""
@@ -378,7 +382,7 @@ class TFRNet(Model):
             complete = output.features[f"complete_{name}"]
             lost = output.features[f"lost_{name}"].unsqueeze(-1).to(complete.dtype)  # (B, L, 1)
             built, target = output.features[f"generated_{name}"] * lost, complete * lost
-            numbers = lost.sum() * complete.shape[2]
+            numbers = lost.sum(dtype=torch.float32) * complete.shape[2]
             error = F.smooth_l1_loss(built, target, reduction="sum")
             distance = central_moment_discrepancy(built.flatten(0, 1), target.flatten(0, 1), 3)
             error = (error + self.similarity * distance) / (numbers + EPSILON)
@@ -392,6 +396,8 @@ class TFRNet(Model):
         for name, count in {**steps, "text": word_slots(whole)}.items():
             chosen = draw_drops(batches.samples, count, self.missing_rate, generator)
             self.register_buffer(f"missing_{name}", chosen.to(whole.index.device), persistent=False)
+        if self.encoder.reads_tokens and self.unknown_token is None:
+            self.unknown_token = unknown_token_of(whole)
         self.started = True
 
     def start_epoch(self, epoch: int, batches: Batches) -> None:
@@ -403,6 +409,15 @@ class TFRNet(Model):
     def _streams(self, batch: Batch) -> dict[str, Stream]:
         return by_modality(self.encoder(batch), batch.audio, batch.vision)
 
+    def _incomplete(self, batch: Batch, chosen: Mapping[str, Tensor]) -> Batch:
+        if self.encoder.reads_tokens:
+            batch = unknown_words(batch, chosen["text"], self.unknown_token)
+        else:
+            batch = batch.with_stream("text", drop_steps(batch.text, chosen["text"]))
+        for name in ("audio", "vision"):
+            batch = batch.with_stream(name, drop_steps(batch.stream(name), chosen[name]))
+        return batch
+
     def _length(self, dims: Dims, name: str) -> int:
         key = "tokens" if name == "text" and self.encoder.reads_tokens else name
         if key not in dims.lengths:
@@ -411,16 +426,6 @@ class TFRNet(Model):
                 f"of {key}; give dims.lengths, or use variant 'paper'"
             )
         return dims.lengths[key]
-
-    def _unknown(self, dims: Dims, token: int | None) -> int:
-        if token is None:
-            return BERT_UNKNOWN if dims.vocabulary > BERT_VOCABULARY else SCRATCH_UNKNOWN
-        if self.encoder.reads_tokens and not 0 <= token < dims.vocabulary:
-            raise UserError(
-                f"unknown_token={token} is not in the vocabulary; give an id from 0 to "
-                f"{dims.vocabulary - 1}, or None"
-            )
-        return token
 
 
 def by_modality(text: Any, audio: Any, vision: Any) -> dict[str, Any]:
@@ -431,3 +436,19 @@ def by_modality(text: Any, audio: Any, vision: Any) -> dict[str, Any]:
 def sources(target: str) -> list[str]:
     """What a modality reads: first itself, then the others in the usual order."""
     return [target, *(name for name in MODALITIES if name != target)]
+
+
+def unknown_token_of(batch: Batch) -> int:
+    """The unknown token of the vocabulary whose start mark opens the samples.
+
+    Raises:
+        UserError: no known vocabulary has that mark.
+    """
+    assert batch.token_ids is not None
+    start = int(batch.token_ids[:, 0].mode().values)  # a sample without text may lack the mark
+    if start not in UNKNOWN_TOKENS:
+        raise UserError(
+            f"tfr-net does not know the unknown token of a vocabulary with start mark {start}; "
+            f"give unknown_token, the id that the tokeniser has for unknown words"
+        )
+    return UNKNOWN_TOKENS[start]

@@ -3,6 +3,7 @@
 import multiprocessing as mp
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -138,22 +139,28 @@ def _run_here(plan: Plan, tell: Callable[[Event], None], outcome: Outcome) -> No
 def _work(connection: Connection) -> None:
     """A worker: receive a plan, run it, send what happens, until told to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    parent = os.getppid()
-    while True:
-        while not connection.poll(1.0):
-            if os.getppid() != parent:
-                return
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+    def tell(*message: Any) -> None:
         try:
-            plan = connection.recv()
-        except EOFError:
-            return
-        if plan is None:
-            return
+            connection.send(message)
+        except OSError:
+            os._exit(1)  # nobody listens any more: the cell is to be run again, not to fail
+
+    while (plan := connection.recv()) is not None:
         try:
-            record = run_plan(plan, lambda epoch, epochs: connection.send(("epoch", epoch, epochs)))
-            connection.send(("finished", record.model_copy(update={"history": []}), None))
+            record = run_plan(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
+            tell("finished", record.model_copy(update={"history": []}), None)
         except UserError as error:
-            connection.send(("problem", str(error), None))
+            tell("problem", str(error), None)
+
+
+def _follow_parent() -> None:
+    """End this process as soon as the one that started it is gone, even within a cell."""
+    parent = mp.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class _Worker:

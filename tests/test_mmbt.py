@@ -12,6 +12,10 @@ from benchmark.errors import UserError
 from benchmark.model import Dims
 from benchmark.trial import TinyBatches, tiny_batch, tiny_dims
 
+TINY = {
+    **{"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},
+    **{"intermediate_size": 16, "max_position_embeddings": 40},
+}
 SMALL = {"encoder_hidden": 8, "encoder_layers": 1, "encoder_heads": 2}
 
 
@@ -75,8 +79,7 @@ def save(model: torch.nn.Module, folder: object) -> str:
 
 
 def test_a_pretrained_encoder_is_frozen_at_first(batch: Batch, tmp_path) -> None:
-    config = BertConfig(20, 8, 1, 2, 16, max_position_embeddings=40)
-    folder = save(BertModel(config), tmp_path)
+    folder = save(BertModel(BertConfig(**TINY)), tmp_path)
     model = build(text_encoder=folder, freeze_epochs=2)
     for epoch, trains in ((1, False), (2, False), (3, True)):
         model.start_epoch(epoch, TinyBatches(batch))
@@ -87,8 +90,7 @@ def test_a_pretrained_encoder_is_frozen_at_first(batch: Batch, tmp_path) -> None
 
 
 def test_an_encoder_of_another_family_is_refused(tmp_path) -> None:
-    config = RobertaConfig(20, 8, 1, 2, 16, max_position_embeddings=40)
-    folder = save(RobertaModel(config), tmp_path)
+    folder = save(RobertaModel(RobertaConfig(**TINY)), tmp_path)
     with pytest.raises(UserError, match="is of the type roberta; give an encoder of the type bert"):
         build(text_encoder=folder)
 
