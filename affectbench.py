@@ -88,7 +88,11 @@ def run(
     ] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option("-d", "--dataset", help="Datasets, comma-separated or repeated."),
+        typer.Option(
+            "-d",
+            "--dataset",
+            help="Datasets, comma-separated or repeated; `name@folds` cross-validates.",
+        ),
     ] = None,
     seeds: Annotated[
         str, typer.Option(help="How many seeds, from 0, or which: `5` or `0,3,7,` .")

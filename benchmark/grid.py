@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.config import Protocol, TrainConfig, get_protocol
-from benchmark.datasets.load import load_dataset
+from benchmark.datasets.folds import SUFFIX, count_folds
+from benchmark.datasets.load import find_source, load_dataset
 from benchmark.datasets.spec import Dataset
 from benchmark.datasets.tokens import encoder_identity
 from benchmark.environment import check_device, hardware
@@ -55,7 +56,7 @@ def plan_grid(
 
     Args:
         models: registered names, or `all`; models of the plugins come along.
-        datasets: names of datasets.
+        datasets: names of datasets; `name@folds` cross-validates, seed s on fold s.
         seeds: how many, from 0, or which.
         protocol: a name or the rules themselves.
         settings: key or `model.key` -> value; applied to every chosen model that knows the key.
@@ -79,23 +80,23 @@ def plan_grid(
         raise UserError("no seeds given; --seeds takes a number of at least 1")
     timed = tuple(name for name in rules.evaluations if get_evaluation(name).timed)
     plans = []
-    for dataset_name in datasets:
-        dataset = cached_dataset(
-            dataset_name, None if data is None else str(data), text_encoder, rules.standardise
-        )
+    place = None if data is None else str(data)
+    for chosen in datasets:
+        folds = _fold_names(chosen, place)
 
         def plan(
             name: str,
             seed: int,
             part: Literal["score", "cost"],
-            dataset: Dataset = dataset,
-            dataset_name: str = dataset_name,
+            folds: Sequence[str] = folds,
         ) -> Plan:
+            dataset_name = folds[seed % len(folds)]
+            dataset = cached_dataset(dataset_name, place, text_encoder, rules.standardise)
             entry = get_model(name)
             own_settings = dict(overrides[name])
             if text_encoder and "text_encoder" in entry.parameters:
                 own_settings.setdefault("text_encoder", text_encoder)
-            arguments, config = entry.resolve(dataset.name, own_settings)
+            arguments, config = entry.resolve(dataset.name.removesuffix(SUFFIX), own_settings)
             return Plan(
                 cell=Cell(
                     model=name,
@@ -114,7 +115,7 @@ def plan_grid(
                 dataset=dataset_name,
                 task=dataset.task.to_dict(),
                 settings=arguments,
-                data=None if data is None else str(data),
+                data=place,
                 text_encoder=text_encoder,
                 device=device,
                 threads=threads,
@@ -126,6 +127,14 @@ def plan_grid(
         if timed:
             plans += [plan(name, chosen_seeds[0], "cost") for name in names]
     return plans
+
+
+def _fold_names(dataset: str, data: str | None) -> list[str]:
+    """The dataset itself, or for `name@folds` each of its folds, which seeds take in turn."""
+    if not dataset.endswith(SUFFIX):
+        return [dataset]
+    base = dataset.removesuffix(SUFFIX)
+    return [f"{base}@{fold}" for fold in range(count_folds(find_source(base, data)))]
 
 
 def _choose_models(models: Sequence[str], plugin_models: list[str]) -> list[str]:
@@ -167,7 +176,7 @@ def _describe(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return described
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def cached_dataset(
     name: str, data: str | None, text_encoder: str, standardise: tuple[str, ...]
 ) -> Dataset:

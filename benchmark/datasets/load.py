@@ -1,10 +1,12 @@
 """Load a dataset by name: the embedded one, a native folder, or a plain folder of npz files."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.datasets.folds import take_fold
 from benchmark.datasets.npz import is_npz_folder, open_npz
 from benchmark.datasets.source import Source, assemble
 from benchmark.datasets.spec import Dataset
@@ -48,7 +50,8 @@ def load_dataset(
     """The training and validation splits in memory, the test split closed.
 
     Args:
-        name: `synthetic`, a folder under `data`, or the path of a folder.
+        name: `synthetic`, a folder under `data`, or the path of a folder; `name@2` takes fold 2
+            of a dataset with folds as its test split and the next fold as its validation split.
         data: folder of the datasets; by default the variable AFFECTBENCH_DATA.
         text_encoder: whose tokeniser makes token ids from transcripts: a local folder, a hub name,
             or empty or `scratch` for a vocabulary of the training split's words.
@@ -74,6 +77,11 @@ def find_source(name: str, data: Path | str | None = None) -> Source:
     """
     if name == "synthetic":
         return synthetic_source()
+    name, at, fold = name.rpartition("@") if re.search(r"@\w+$", name) else (name, "", "")
+    if at:
+        if not fold.isdigit():
+            raise UserError(f"a fold is a number such as {name}@0, got {fold!r}")
+        return take_fold(find_source(name, data), int(fold))
     root = _root(data)
     candidates = [] if root is None else [root / name]
     folder = next((path for path in (*candidates, Path(name).expanduser()) if path.is_dir()), None)

@@ -21,7 +21,7 @@ from benchmark.datasets.source import (
     read_npz,
     right_padded,
 )
-from benchmark.datasets.spec import Sequences, Split, Strings
+from benchmark.datasets.spec import Integers, Sequences, Split, Strings
 from benchmark.datasets.tokens import split_words
 from benchmark.datasets.vectors import MAX_WORDS, WordVectors, read_word_vectors
 from benchmark.errors import UserError
@@ -52,6 +52,7 @@ def open_npz(folder: Path) -> Source:
         read_ids=opened.read_ids,
         digest=opened.digest(),
         provenance=opened.provenance(),
+        folds=opened.folds(),
     )
 
 
@@ -138,6 +139,13 @@ class _Folder:
         if vectors is None or vectors.coverage(self.train["raw_text"]) < LEAST_COVERAGE:
             return None
         return vectors
+
+    def folds(self) -> dict[str, Integers] | None:
+        """The array `cv_fold` of every split; None where one has none."""
+        found = {name: self._load(name, ("cv_fold",)).get("cv_fold") for name in SPLITS}
+        if any(fold is None for fold in found.values()):
+            return None
+        return {name: np.asarray(fold, dtype=np.int64) for name, fold in found.items()}
 
     def read_ids(self, split: str) -> Strings:
         """The ids alone; where there are none, labels are counted and not looked at."""

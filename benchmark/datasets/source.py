@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.spec import Dataset, Scale, Sequences, Split, Strings, Vocabulary
+from benchmark.datasets.spec import (
+    Dataset,
+    Integers,
+    Scale,
+    Sequences,
+    Split,
+    Strings,
+    Vocabulary,
+)
 from benchmark.datasets.tokens import MAX_TOKENS, make_tokeniser
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims
@@ -41,6 +49,7 @@ class Source:
         vocabulary: special ids of the tokens that the splits hold, if they hold any.
         encoder: the text encoder whose tokeniser made these tokens.
         provenance: where the data comes from and what reading it changed.
+        folds: split -> fold of each sample, int64 `(N,)`, where the dataset declares them.
     """
 
     name: str
@@ -53,6 +62,7 @@ class Source:
     vocabulary: Vocabulary | None = None
     encoder: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    folds: Mapping[str, Integers] | None = None
 
 
 def assemble(

@@ -1,0 +1,108 @@
+"""Cross-validation: the folds of a dataset, one of them as its test split."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.config import digest
+from benchmark.datasets.source import SPLITS, Source
+from benchmark.datasets.spec import Sequences, Split, Strings
+from benchmark.errors import UserError
+
+SUFFIX = "@folds"
+
+
+def count_folds(source: Source) -> int:
+    """How many folds a dataset declares.
+
+    Raises:
+        UserError: none, or too few to hold one out for validation.
+    """
+    if source.folds is None:
+        raise UserError(
+            f"{source.name!r} declares no folds; put an array cv_fold with the fold of each sample "
+            f"into its npz files, or leave {SUFFIX!r} out"
+        )
+    count = int(max(fold.max() for fold in source.folds.values())) + 1
+    if count < 3:
+        raise UserError(f"{source.name!r} has {count} folds; cross-validation needs at least 3")
+    return count
+
+
+def take_fold(source: Source, fold: int) -> Source:
+    """The dataset with one fold as its test split and the next one as its validation split.
+
+    All samples of all splits take part. The folds of a dataset share name and digest, so that
+    tables average over them.
+
+    Raises:
+        UserError: no such fold.
+    """
+    count = count_folds(source)
+    if not 0 <= fold < count:
+        raise UserError(f"{source.name!r} has the folds 0 to {count - 1}, got {fold}")
+    assert source.folds is not None
+    number = np.concatenate([source.folds[name] for name in SPLITS])
+    roles = np.where(number == fold, "test", "train")
+    roles[number == (fold + 1) % count] = "valid"
+    ids = np.concatenate([source.read_ids(name) for name in SPLITS])
+
+    def read(split: str) -> Split:
+        pooled = _join([source.read(name) for name in SPLITS])
+        return replace(_select(pooled, roles == split), name=split)
+
+    def read_ids(split: str) -> Strings:
+        return np.asarray(ids[roles == split], dtype=np.str_)
+
+    return replace(
+        source,
+        name=f"{source.name}{SUFFIX}",
+        sizes={split: int((roles == split).sum()) for split in SPLITS},
+        read=read,
+        read_ids=read_ids,
+        digest=digest([source.digest, "folds"]),
+        folds=None,
+    )
+
+
+def _join(splits: Sequence[Split]) -> Split:
+    """The samples of several splits one after the other."""
+    first = splits[0]
+    changes: dict[str, object] = {}
+    for name in (item.name for item in fields(Split)):
+        values = [getattr(split, name) for split in splits]
+        if isinstance(values[0], np.ndarray):
+            changes[name] = np.concatenate(values)
+        elif isinstance(values[0], Sequences):
+            changes[name] = _join_sequences(values)
+    changes["unimodal_labels"] = {
+        name: np.concatenate([split.unimodal_labels[name] for split in splits])
+        for name in first.unimodal_labels
+    }
+    changes["extra"] = {
+        name: _join_sequences([split.extra[name] for split in splits]) for name in first.extra
+    }
+    return replace(first, **changes)  # type: ignore[arg-type]
+
+
+def _join_sequences(parts: Sequence[Sequences]) -> Sequences:
+    return Sequences(
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+    )
+
+
+def _select(split: Split, chosen: NDArray[np.bool_]) -> Split:
+    """The chosen samples of a split without tokens, which are made later."""
+
+    def some(value: object) -> object:
+        if isinstance(value, Sequences):
+            return Sequences(value.values[chosen], value.lengths[chosen])
+        return value[chosen] if isinstance(value, np.ndarray) else value
+
+    changes = {item.name: some(getattr(split, item.name)) for item in fields(Split)}
+    for name in ("unimodal_labels", "extra"):
+        changes[name] = {key: some(value) for key, value in getattr(split, name).items()}
+    return replace(split, **changes)  # type: ignore[arg-type]
