@@ -3,9 +3,9 @@
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.layers.convolution import convolve
 from baselines.layers.crossmodal import CrossModalEncoder, Positions, unmasked
 from benchmark import MODALITIES, Batch, Dims, Model, Output, Stream, register_model
 
@@ -204,15 +204,9 @@ class MulT(Model):
         return Output(self.head(hidden + self.residual(hidden)), features)
 
     def _project(self, projection: nn.Module, stream: Stream) -> Stream:
-        """Convolve; a step stays valid if its whole window is, the first one always."""
+        """Bring a stream to the common width."""
         if self.literal:
             stream = unmasked(stream)
         if isinstance(projection, nn.Identity):
             return stream
-        spare = projection.kernel_size[0] - 1
-        values = stream.values.transpose(1, 2)  # (B, D, T)
-        values = F.pad(values, (0, max(0, spare + 1 - values.shape[2])))
-        values = projection(values).transpose(1, 2)  # (B, T - spare, d)
-        mask = F.pad(stream.mask, (0, max(0, spare + 1 - stream.mask.shape[1])))[:, spare:]
-        mask = torch.cat([stream.mask[:, :1], mask[:, 1:]], dim=1)
-        return Stream(values * mask.unsqueeze(-1), mask)
+        return convolve(projection, stream)

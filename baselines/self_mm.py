@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from baselines.layers.recurrent import MaskedLSTM
 from baselines.layers.text import TextEncoder
-from baselines.layers.ulgm import FUSION, LabelGenerator, head_losses
+from baselines.layers.ulgm import FUSION, HEADS, Head, LabelGenerator, head_losses
 from benchmark import (
     Batch,
     Batches,
@@ -19,8 +19,6 @@ from benchmark import (
     parameter_groups,
     register_model,
 )
-
-HEADS = (FUSION, "text", "audio", "vision")
 
 
 class SequenceEncoder(nn.Module):
@@ -35,21 +33,6 @@ class SequenceEncoder(nn.Module):
     def forward(self, stream: Stream) -> Tensor:
         _, finals = self.lstm(stream)
         return self.out(self.dropout(finals[-1]))  # (B, outputs)
-
-
-class Head(nn.Module):
-    """Representation F_s and prediction of one head."""
-
-    def __init__(self, inputs: int, width: int, outputs: int, dropout: float):
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.represent = nn.Linear(inputs, width)
-        self.hidden = nn.Linear(width, width)
-        self.out = nn.Linear(width, outputs)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        feature = self.represent(self.dropout(x)).relu()  # (B, width)
-        return feature, self.out(self.hidden(feature).relu())
 
 
 @register_model(

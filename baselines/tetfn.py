@@ -3,14 +3,13 @@
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.layers.convolution import convolve
 from baselines.layers.crossmodal import CrossModalEncoder, Positions, unmasked
 from baselines.layers.recurrent import MaskedLSTM
 from baselines.layers.text import TextEncoder
-from baselines.layers.ulgm import FUSION, LabelGenerator, head_losses
-from baselines.self_mm import HEADS, Head
+from baselines.layers.ulgm import FUSION, HEADS, Head, LabelGenerator, head_losses
 from benchmark import (
     MODALITIES,
     Batch,
@@ -25,34 +24,17 @@ from benchmark import (
 )
 
 
-class Convolution(nn.Module):
-    """Convolve without padding; a step stays valid if its whole window is, the first one always."""
-
-    def __init__(self, inputs: int, width: int, kernel: int):
-        super().__init__()
-        self.conv = nn.Conv1d(inputs, width, kernel, bias=False)
-
-    def forward(self, stream: Stream) -> Stream:
-        kernel = self.conv.kernel_size[0]
-        missing = max(0, kernel - stream.mask.shape[1])  # a short stream still gives one step
-        mask = F.pad(stream.mask, (0, missing))
-        mask = torch.cat([mask[:, :1], mask[:, kernel:]], dim=1)  # (B, L - kernel + 1)
-        values = F.pad(stream.values, (0, 0, 0, missing)).transpose(1, 2)
-        values = self.conv(values).transpose(1, 2)  # (B, L - kernel + 1, width)
-        return Stream(values * mask.unsqueeze(-1), mask)
-
-
 class RecurrentConvolution(nn.Module):
     """LSTM over a stream, then a convolution of all its states."""
 
     def __init__(self, inputs: int, hidden: int, width: int, kernel: int):
         super().__init__()
         self.lstm = MaskedLSTM(inputs, hidden)
-        self.convolution = Convolution(hidden, width, kernel)
+        self.conv = nn.Conv1d(hidden, width, kernel, bias=False)
 
     def forward(self, stream: Stream) -> Stream:
         states, _ = self.lstm(stream)
-        return self.convolution(states)
+        return convolve(self.conv, states)
 
 
 class TextEnhanced(nn.Module):
@@ -227,7 +209,7 @@ class TETFN(Model):
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
         self.text_input = "tokens" if self.encoder.reads_tokens else "features"
-        self.text = Convolution(self.encoder.width, width, kernel_text)
+        self.text = nn.Conv1d(self.encoder.width, width, kernel_text, bias=False)
         self.audio = RecurrentConvolution(dims.audio, audio_lstm, width, kernel_audio)
         self.vision = RecurrentConvolution(dims.vision, vision_lstm, width, kernel_vision)
         shared: dict[str, Any] = {
@@ -278,10 +260,11 @@ class TETFN(Model):
         streams = (self.encoder(batch), batch.audio, batch.vision)
         if self.literal:
             streams = tuple(unmasked(stream) for stream in streams)
-        encoders = (self.text, self.audio, self.vision)
+        text, audio, vision = streams
         low = {
-            name: encode(stream)
-            for name, encode, stream in zip(MODALITIES, encoders, streams, strict=True)
+            "text": convolve(self.text, text),
+            "audio": self.audio(audio),
+            "vision": self.vision(vision),
         }  # (B, T, d) each
         fused = torch.cat([self._last(name, low) for name in MODALITIES], dim=1)  # (B, 6d)
         vectors = {FUSION: fused, **{name: peak(stream) for name, stream in low.items()}}

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from baselines.cenet import Codebook, Reader, cluster, nearest
-from baselines.tetfn import Convolution, peak
+from baselines.layers.convolution import convolve
+from baselines.tetfn import peak
 from benchmark.batch import Batch, Stream
 from benchmark.checks import CHECKS
 from benchmark.errors import UserError
@@ -33,7 +35,7 @@ def test_peak_reads_valid_steps_only() -> None:
 def test_convolution_keeps_whole_windows(kernel: int) -> None:
     torch.manual_seed(0)
     stream = make_stream([5, 3, 1, 0], 5, 2)
-    convolved = Convolution(2, 4, kernel)(stream)
+    convolved = convolve(nn.Conv1d(2, 4, kernel, bias=False), stream)
     expected = [max(1, length - kernel + 1) for length in (5, 3, 1)]
     assert convolved.lengths.tolist() == [*expected, 0]
     assert (convolved.values[3] == 0).all()

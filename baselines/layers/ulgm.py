@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from benchmark import Batches, Task, UserError
 
 FUSION = "fusion"
+HEADS = (FUSION, "text", "audio", "vision")
 EPSILON = 1e-8
 
 
@@ -147,6 +148,21 @@ class LabelGenerator(nn.Module):
 
     def _remember(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)
+
+
+class Head(nn.Module):
+    """Representation F_s and prediction of one head."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, dropout: float):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.represent = nn.Linear(inputs, width)
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        feature = self.represent(self.dropout(x)).relu()  # (B, width)
+        return feature, self.out(self.hidden(feature).relu())
 
 
 def head_losses(

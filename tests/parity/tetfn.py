@@ -64,11 +64,11 @@ def _batch(fixture: Fixture) -> Batch:
 
 def _names(model: torch.nn.Module) -> dict[str, str]:
     own = dict(model.named_parameters())
-    names = {"text.conv.weight": "Model.proj_l.weight"}
+    names = {"text.weight": "Model.proj_l.weight"}
     for ours, theirs in (("audio", "audio"), ("vision", "video")):
         for kind in LSTM_WEIGHTS:
             names[f"{ours}.lstm.forwards.0.{kind}_l0"] = f"Model.{theirs}_model.rnn.{kind}_l0"
-        names[f"{ours}.convolution.conv.weight"] = f"Model.{theirs}_model.conv.weight"
+        names[f"{ours}.conv.weight"] = f"Model.{theirs}_model.conv.weight"
     for place, letter in enumerate(LETTERS.values()):
         names |= encoder(own, f"memories.{place}", f"Model.trans_{letter}_mem")
     for target, t in LETTERS.items():

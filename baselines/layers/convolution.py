@@ -1,0 +1,25 @@
+"""Convolution over time without padding, with masks that say which steps it still knows."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmark import Stream
+
+
+def convolve(convolution: nn.Conv1d, stream: Stream) -> Stream:
+    """Apply an unpadded convolution of kernel k to a stream `(B, L, D)`.
+
+    A step stays valid if its whole window is, and the first one always, so that a stream shorter
+    than the kernel still gives one step.
+
+    Returns:
+        `(B, max(L - k, 0) + 1, width)`, zero beyond the mask.
+    """
+    kernel = convolution.kernel_size[0]
+    missing = max(0, kernel - stream.mask.shape[1])
+    mask = F.pad(stream.mask, (0, missing))
+    mask = torch.cat([mask[:, :1], mask[:, kernel:]], dim=1)
+    values = F.pad(stream.values, (0, 0, 0, missing)).transpose(1, 2)  # (B, D, L)
+    values = convolution(values).transpose(1, 2)
+    return Stream(values * mask.unsqueeze(-1), mask)
