@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("AFFECTBENCH_PARITY", ROOT.parent / "shared" / "parity"))
+SHARED = ROOT.parent / "shared" / "parity"
+OWN = ROOT / "tests" / "fixtures" / "parity"  # the smallest files, for a clone that stands alone
+FOLDER = Path(os.environ.get("AFFECTBENCH_PARITY", SHARED if SHARED.is_dir() else OWN))
 
 
 @dataclass(frozen=True)
