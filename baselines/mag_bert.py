@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines.layers.align import align
 from baselines.layers.mag import AdaptationGate, Alignment, beside_tokens
-from baselines.layers.text import TextEncoder, attendable
+from baselines.layers.text import TextEncoder, attendable, key_bias
 from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_model
 
 
@@ -162,7 +162,5 @@ class MAGBERT(Model):
         assert mask is not None
         ids = ids.masked_fill(~mask.any(dim=1, keepdim=True), 0)  # a missing text says nothing
         gated = self._gate(batch, bert.embeddings(input_ids=ids), mask)
-        closed = ~attendable(mask)[:, None, None, :]  # (B, 1, 1, K)
-        lowest = torch.finfo(gated.dtype).min
-        bias = torch.zeros_like(closed, dtype=gated.dtype).masked_fill(closed, lowest)
+        bias = key_bias(mask, gated.dtype)
         return gated, bert.encoder(gated, attention_mask=bias).last_hidden_state

@@ -14,11 +14,16 @@ from typing import Literal
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
 
 from benchmark.batch import MODALITIES, Batch
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims, Model
+from benchmark.model import Dims, Model, Output
 from benchmark.registry import ModelEntry
 from benchmark.task import Task, multiclass, regression
 from benchmark.trial import (
@@ -357,6 +362,38 @@ def check_learning(entry: ModelEntry) -> None:
         f"sixty steps of Adam on twelve samples bring the loss from {first:.3f} to {loss():.3f}, "
         f"expected below {0.8 * first:.3f}; look for detached tensors and wrong signs"
     )
+
+
+@_promise("capture")
+def check_capture(entry: ModelEntry) -> None:
+    """Forward, loss and hook of a step never look at values on the host, unless declared."""
+    if entry.no_capture:
+        return
+    model, batch = _trial(entry, samples=12)
+    batches = TinyBatches(batch)
+    model.start_training(batches)
+    model.start_epoch(1, batches)
+    model.train()
+    mode = FakeTensorMode()  # its tensors have shapes and no values
+    for module in model.modules():
+        for store in (module._parameters, module._buffers):
+            for name, value in store.items():
+                if value is not None:
+                    store[name] = mode.from_tensor(value)  # type: ignore[assignment]
+    step = next(iter(batches))._map(mode.from_tensor)
+    try:
+        with mode:
+            output: Output = model(step)
+            loss = model.loss(output, step)
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+            model.after_step(output, step)
+    except (DataDependentOutputException, DynamicOutputShapeException) as error:
+        raise BrokenPromise(
+            f"a training step waits for values on the host ({error}); replace .item(), boolean "
+            f"indexing and Python conditions on tensors by masks and torch.where, or say why in "
+            f"no_capture= of @register_model"
+        ) from None
 
 
 @_promise("defaults")

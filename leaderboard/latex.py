@@ -20,12 +20,13 @@ SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
+FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 COSTS = ("parameters", "flops", "latency_p50", "training_seconds")
 
 
 def latex(tables: Sequence[Table]) -> str:
     """One table environment for each table that has a score."""
-    parts = ["% Needs \\usepackage{booktabs}; fits \\textwidth of a two-column page with table*."]
+    parts = ["% Needs \\usepackage{booktabs,graphicx}; a table wider than the text is scaled down."]
     parts += [_environment(table) for table in tables if table.convention]
     return "\n\n".join(parts) + "\n"
 
@@ -43,6 +44,7 @@ def _environment(table: Table) -> str:
         r"\centering\small\setlength{\tabcolsep}{4pt}",
         f"\\caption{{{escape(_caption(table))}}}",
         f"\\label{{tab:{table.id}}}",
+        FIT,
         f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"\toprule",
         heads[0] + r" \\",
@@ -56,7 +58,7 @@ def _environment(table: Table) -> str:
         cells = [escape(row.label + lost)]
         cells += [_cell(table, row, parts) for _, parts in columns]
         lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
     return "\n".join(lines)
 
 

@@ -107,6 +107,17 @@ class CountsEmpty(Sound):
         return super().fuse(batch) + steps_of[:, None] / 10
 
 
+class LooksOnTheHost(Sound):
+    def fuse(self, batch: Batch) -> Tensor:
+        fused = super().fuse(batch)
+        return fused * 2 if fused.mean() > 0 else fused
+
+
+class SelectsRows(Sound):
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        return self.task.loss(output.prediction[batch.label > 0], batch.label[batch.label > 0])
+
+
 class BatchStatistics(Sound):
     def fuse(self, batch: Batch) -> Tensor:
         fused = super().fuse(batch)
@@ -253,6 +264,8 @@ BREAKERS = [
     (ForgetsState, "state", "predicts something else"),
     (NeedsTrainingOnly, "training-only", "the prediction needs"),
     (MisnamesTrainingOnly, "training-only", "'decoder'"),
+    (LooksOnTheHost, "capture", "waits for values on the host"),
+    (SelectsRows, "capture", "waits for values on the host"),
     (WrongSign, "learning", "wrong signs"),
     (VectorLoss, "learning", r"shape \(6,\), expected a scalar"),
 ]

@@ -418,7 +418,7 @@ def test_latex_escapes_what_it_would_read_as_commands() -> None:
 def test_latex_is_a_whole_environment_with_slash_pairs() -> None:
     table = build(score_record("a"), score_record("b", metrics={"acc2_neg_pos": 0.9}))
     lines = latex([table]).splitlines()
-    assert lines[0].startswith("% Needs \\usepackage{booktabs}")
+    assert lines[0].startswith("% Needs \\usepackage{booktabs,graphicx}")
     body = [line for line in lines if line.startswith(("a &", "b &"))]
     heads = next(line for line in lines if line.startswith("Model &"))
     assert {line.count("&") for line in [heads, *body]} == {heads.count("&")}

@@ -6,19 +6,23 @@ Without `--benchmark-enable` each runs once as a smoke test and asserts nothing 
 import time
 from collections.abc import Callable
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from benchmark.batch import Batch
+from benchmark.batch import Batch, Stream
 from benchmark.config import PROTOCOLS
 from benchmark.datasets.load import load_dataset
-from benchmark.model import Model
+from benchmark.model import Dims, Model
 from benchmark.registry import create_model, get_model
 from benchmark.train import TrainBatches, _Optimiser, _run_epoch
+from tests.plain_models import PLAIN_MODELS, Sample
 
 ROUNDS = 7
 LIMIT = 1.05
+STEP_ROUNDS = 25
+STEP_LIMIT = 1.10  # 1, and what single steps differ by from one run to the next
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +91,70 @@ def test_our_loop_against_a_plain_one(name: str, benchmark) -> None:
         return
     print(f"\n{name}: our loop takes {own / other:.3f} of a plain one")
     assert own <= LIMIT * other
+
+
+@pytest.mark.parametrize("name", PLAIN_MODELS)
+def test_our_model_against_a_plain_one(name: str, benchmark) -> None:
+    """A step of our model, in the settings of MOSI, against a transcription of its equations.
+
+    Forward, loss, backward, the same Adam for both. Lengths are those of aligned data: from a few
+    steps to all, at the end zeros that ours never reads and only the packed LSTMs leave out.
+    """
+    real = benchmark.enabled
+    dims, steps, samples = (Dims(768, 5, 20), 50, 1284) if real else (Dims(8, 5, 6), 8, 40)
+    entry = get_model(name)
+    settings, config = entry.resolve("mosi", None if real else entry.smoke)
+    split, batch, sample = aligned(dims, steps, samples, min(config.batch_size, 32) if real else 6)
+    torch.manual_seed(0)
+    model = create_model(name, dims, **settings).train()
+    twin = PLAIN_MODELS[name](dims, SimpleNamespace(**settings)).train()
+    assert size(model) == size(twin)
+    batches = TrainBatches(split, len(batch), seed=0)
+    model.start_training(batches)
+    model.start_epoch(2, batches)
+    if name == "self-mm":
+        twin.start(split.label, epoch=2)
+    optimiser = torch.optim.Adam(model.param_groups(config), lr=config.lr, fused=True)
+    plain_optimiser = torch.optim.Adam(twin.parameters(), lr=config.lr, fused=True)
+
+    def ours() -> None:
+        optimiser.zero_grad()
+        output = model(batch)
+        model.loss(output, batch).backward()
+        optimiser.step()
+        model.after_step(output, batch)
+
+    def plain() -> None:
+        plain_optimiser.zero_grad()
+        twin.loss(sample).backward()
+        plain_optimiser.step()
+        twin.after_step(sample)
+
+    rounds = STEP_ROUNDS if real else 1
+    own, other = benchmark.pedantic(in_turn, (ours, plain), {"rounds": rounds}, rounds=1)
+    benchmark.extra_info["ratio ours / plain"] = own / other
+    if not real:
+        return
+    print(f"\n{name}: our step takes {1e3 * own:.1f} ms, {own / other:.3f} of a plain one")
+    assert own <= STEP_LIMIT * other
+
+
+def size(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def aligned(dims: Dims, steps: int, samples: int, size: int) -> tuple[Batch, Batch, Sample]:
+    """Labels of a split whose streams stay empty, one batch of it, and that as plain tensors."""
+    generator = torch.Generator().manual_seed(0)
+    label = torch.empty(samples).uniform_(-3, 3, generator=generator)
+    empty = Stream(torch.zeros(samples, 1, 1), torch.zeros(samples, 1, dtype=torch.bool))
+    split = Batch(empty, empty, empty, label, torch.arange(samples))
+    index = torch.randperm(samples, generator=generator)[:size]
+    lengths = torch.linspace(steps // 5, steps, size).long()
+    mask = torch.arange(steps) < lengths.unsqueeze(1)  # (B, T)
+    values = [
+        torch.randn(size, steps, width, generator=generator) * mask.unsqueeze(2)
+        for width in dims.inputs
+    ]
+    batch = Batch(*(Stream(value, mask) for value in values), label[index], index)
+    return split, batch, Sample(*values, lengths, label[index], index)

@@ -65,7 +65,7 @@ class TextEncoder(nn.Module):
         assert batch.token_ids is not None
         assert batch.token_mask is not None
         hidden = self.model(
-            input_ids=batch.token_ids, attention_mask=attendable(batch.token_mask).long()
+            input_ids=batch.token_ids, attention_mask=key_bias(batch.token_mask, self.model.dtype)
         ).last_hidden_state  # (B, K, width)
         return Stream(hidden * batch.token_mask.unsqueeze(-1), batch.token_mask)
 
@@ -75,6 +75,17 @@ def attendable(mask: Tensor) -> Tensor:
     first = torch.zeros_like(mask)
     first[:, 0] = True
     return mask | (first & ~mask.any(dim=1, keepdim=True))
+
+
+def key_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What BERT-type encoders add to their scores, `(B, 1, K, K)`: lowest on padded keys.
+
+    Given a mask `(B, K)` they would look on the host whether it hides anything.
+    """
+    closed = ~attendable(mask)[:, None, None, :]  # (B, 1, 1, K)
+    bias = torch.zeros((), dtype=dtype, device=mask.device)
+    bias = bias.masked_fill(closed, torch.finfo(dtype).min)
+    return bias.expand(-1, -1, mask.shape[1], -1)
 
 
 def _scratch(vocabulary: int, hidden: int, layers: int, heads: int) -> nn.Module:
