@@ -3,6 +3,7 @@
 import copy
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from benchmark import memory
 from benchmark.batch import Batch
+from benchmark.datasets.spec import Sequences, Split
 from benchmark.environment import environment
 from benchmark.evaluate import EvaluationContext
 from benchmark.flops import count_macs, text_encoders
@@ -51,6 +53,11 @@ def cost(context: EvaluationContext) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(context.seed)
         dead, training = _training(context)
+        peaks = _memory(context, notes)
+        rest = _attempt("the model without its text encoder", lambda: _featured(context), notes)
+        if rest is not None and training is not None:
+            training = {**training, "without_text_encoder": _training(rest)[1]}
+            peaks = {**peaks, "without_text_encoder": _memory(rest, notes)}
         measured = {
             "environment": {
                 **environment(str(device), torch.get_num_threads(), precision),
@@ -63,7 +70,7 @@ def cost(context: EvaluationContext) -> dict[str, Any]:
             "latency": latency(context),
             "throughput": throughput(context),
             "training": training,
-            "memory": _memory(context, notes),
+            "memory": peaks,
             "energy": None,
             "feature_extraction": None,
             "notes": notes,
@@ -145,6 +152,41 @@ def _flops(context: EvaluationContext, notes: list[str]) -> dict[str, Any]:
         "flops": 2 * count.macs,
         "without_text_encoder": {"macs": rest, "flops": 2 * rest},
     }
+
+
+def _featured(context: EvaluationContext) -> EvaluationContext | None:
+    """The same network over hidden states that are there already; None without a text encoder.
+
+    Its text stream is as wide as the encoder and as long as the tokens, and the model reads it in
+    the mode `features`.
+    """
+    encoders = list(text_encoders(context.model).values())
+    tokens = context.dataset.train.tokens
+    if not encoders or tokens is None or context.model.text_input != "tokens":
+        return None
+    width: Any = encoders[0].width
+    steps = tokens.ids.shape[1]
+
+    def over_states(split: Split) -> Split:
+        assert split.tokens is not None
+        states = np.zeros((len(split), steps, width), np.float32)
+        return replace(split, tokens=None, text=Sequences(states, split.tokens.lengths))
+
+    dims = replace(context.dataset.dims, text=width, vocabulary=0)
+    dataset = replace(
+        context.dataset,
+        dims=dims,
+        train=over_states(context.dataset.train),
+        valid=over_states(context.dataset.valid),
+        vocabulary=None,
+    )
+    settings = {**context.settings, "text_encoder": "features"}
+    for name in ("text_pooling", "pooling"):  # `auto` could choose another network for features
+        if settings.get(name) == "auto":
+            settings[name] = "mean"
+    model = type(context.model)(dims, **settings)
+    model.task = dims.task
+    return replace(context, dataset=dataset, settings=settings, model=model.to(context.device))
 
 
 def _trainable(model: Model) -> bool:

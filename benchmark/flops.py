@@ -77,8 +77,8 @@ def inside_encoders(
 ) -> Iterator[None]:
     """Call `enter` and `leave` around everything that text encoders compute.
 
-    The encoders' direct children are watched too, for models that call a method of the encoder
-    other than `forward`; nested calls count once.
+    The parts of an encoder down to its layers are watched too, for models that call those instead
+    of the whole; nested calls count once.
     """
     depth = 0
 
@@ -96,7 +96,9 @@ def inside_encoders(
 
     handles = []
     for encoder in text_encoders(model).values():
-        for module in (encoder, *encoder.children()):
+        for name, module in encoder.named_modules():
+            if name.count(".") > 3:  # single layers are the deepest that models call themselves
+                continue
             handles += [
                 module.register_forward_pre_hook(before),
                 module.register_forward_hook(after),

@@ -16,7 +16,6 @@ from benchmark.probe import autocast, seconds, synchronise, take
 
 BATCH_SIZES = (1, 8, 32, 128)
 LATENCY_SAMPLES = 200
-ENCODER_CALLS = 30
 TIME_BOX = 0.05  # seconds for each batch size of the throughput
 LEAST_CALLS = 3
 
@@ -47,13 +46,11 @@ def latency(context: EvaluationContext) -> dict[str, Any]:
         for call in range(protocol.timed_calls):
             batch = batches[call % count]
             times.append(seconds(partial(model, batch), context.device))
-        encoder = _encoder_seconds(context, batches)
-    p50, p90, p99 = (float(value) * 1e3 for value in np.percentile(times, [50, 90, 99]))
+        inside, outside = _encoder_apart(context, batches, protocol.timed_calls)
     return {
-        "p50_ms": p50,
-        "p90_ms": p90,
-        "p99_ms": p99,
-        "encoder_p50_ms": None if encoder is None else encoder * 1e3,
+        **_percentiles(times),
+        "encoder_p50_ms": median(inside) * 1e3 if inside else None,
+        "without_text_encoder": _percentiles(outside or times),
         "samples": count,
         "warmup_calls": protocol.warmup_calls,
         "timed_calls": protocol.timed_calls,
@@ -61,10 +58,18 @@ def latency(context: EvaluationContext) -> dict[str, Any]:
     }
 
 
-def _encoder_seconds(context: EvaluationContext, batches: Sequence[Batch]) -> float | None:
-    """Median time that a call spends in text encoders; None without any."""
+def _percentiles(times: Sequence[float]) -> dict[str, float]:
+    """Median, 90th and 99th percentile of seconds, in milliseconds."""
+    values = np.percentile(times, [50, 90, 99]) * 1e3
+    return dict(zip(("p50_ms", "p90_ms", "p99_ms"), map(float, values), strict=True))
+
+
+def _encoder_apart(
+    context: EvaluationContext, batches: Sequence[Batch], calls: int
+) -> tuple[list[float], list[float]]:
+    """Seconds that each call spends in text encoders and in all the rest; empty without any."""
     if not text_encoders(context.model):
-        return None
+        return [], []
     spent, entered = 0.0, 0.0
 
     def now() -> float:
@@ -79,13 +84,14 @@ def _encoder_seconds(context: EvaluationContext, batches: Sequence[Batch]) -> fl
         nonlocal spent
         spent += now() - entered
 
-    times = []
+    inside, outside = [], []
     with inside_encoders(context.model, enter, leave):
-        for call in range(min(ENCODER_CALLS, context.protocol.timed_calls)):
-            spent = 0.0
-            context.model(batches[call % len(batches)])
-            times.append(spent)
-    return median(times)
+        for call in range(calls):
+            spent, batch = 0.0, batches[call % len(batches)]
+            whole = seconds(partial(context.model, batch), context.device)
+            inside.append(spent)
+            outside.append(whole - spent)
+    return inside, outside
 
 
 def throughput(context: EvaluationContext) -> dict[str, Any]:
@@ -94,6 +100,7 @@ def throughput(context: EvaluationContext) -> dict[str, Any]:
     chosen = np.arange(max(BATCH_SIZES)) % len(valid)
     samples = take(valid, chosen).batch(context.device)
     speeds: dict[str, float] = {}
+    rest: dict[str, float] = {}
     model.eval()
     with torch.inference_mode(), autocast(context.device, context.protocol.precision):
         for size in BATCH_SIZES:
@@ -104,5 +111,12 @@ def throughput(context: EvaluationContext) -> dict[str, Any]:
                 elapsed += seconds(partial(model, batch), context.device)
                 calls += 1
             speeds[str(size)] = size * calls / elapsed
+            _, outside = _encoder_apart(context, [batch], LEAST_CALLS)
+            rest[str(size)] = size / median(outside) if outside else speeds[str(size)]
     best = max(speeds, key=lambda size: speeds[size])
-    return {"samples_per_second": speeds, "best": speeds[best], "best_batch": int(best)}
+    return {
+        "samples_per_second": speeds,
+        "best": speeds[best],
+        "best_batch": int(best),
+        "without_text_encoder": {"samples_per_second": rest, "best": max(rest.values())},
+    }

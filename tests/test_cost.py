@@ -17,11 +17,13 @@ from benchmark import memory
 from benchmark.batch import Batch, Stream
 from benchmark.config import Protocol, TrainConfig, get_protocol
 from benchmark.cost import cost
+from benchmark.datasets.load import load_dataset
 from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens
 from benchmark.evaluate import EvaluationContext
 from benchmark.flops import count_macs, text_encoders
 from benchmark.model import Dims, Model, Output
 from benchmark.probe import Pool, full_length, random_batch, training_steps
+from benchmark.registry import create_model, get_model
 from benchmark.task import regression
 
 CPU = torch.device("cpu")
@@ -656,3 +658,14 @@ class Dying(Tiny):
 def _end_server() -> Any:
     yield
     memory.stop()
+
+
+@pytest.mark.parametrize("name", ["text-only", "mag-bert", "mag-xlnet", "cenet", "self-mm"])
+def test_the_share_of_the_text_encoder_is_seen_however_a_model_calls_it(name: str) -> None:
+    dataset = load_dataset("synthetic")
+    entry = get_model(name)
+    settings, _ = entry.resolve("synthetic")
+    model = create_model(name, dataset.dims, **settings).eval()
+    batch = dataset.valid.batch()
+    count = count_macs(model, batch.select(torch.tensor([0])), precision="fp32")
+    assert 0 < count.encoder_macs < count.macs
