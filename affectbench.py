@@ -100,6 +100,10 @@ def run(
     protocol: Annotated[
         str, typer.Option(help="`quick` for a look, `standard` for a paper.")
     ] = "quick",
+    precision: Annotated[
+        Literal["fp32", "tf32", "bf16"] | None,
+        typer.Option(help="Of training and evaluation.", show_default="the protocol's, fp32"),
+    ] = None,
     device: Annotated[str, typer.Option(help="`cpu`, `cuda` or `cuda:n`.")] = "cpu",
     jobs: Annotated[
         int | None,
@@ -139,6 +143,7 @@ def run(
         datasets=_split(dataset) or ["synthetic"],
         seeds=_seeds(seeds),
         protocol=protocol,
+        precision=precision,
         settings=_settings(settings),
         data=data,
         text_encoder=text_encoder,

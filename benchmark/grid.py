@@ -44,6 +44,7 @@ def plan_grid(
     datasets: Sequence[str] = ("synthetic",),
     seeds: int | Sequence[int] = 3,
     protocol: str | Protocol = "quick",
+    precision: Literal["fp32", "tf32", "bf16"] | None = None,
     settings: Mapping[str, Any] | None = None,
     data: str | Path | None = None,
     text_encoder: str = "",
@@ -59,6 +60,7 @@ def plan_grid(
         datasets: names of datasets; `name@folds` cross-validates, seed s on fold s.
         seeds: how many, from 0, or which.
         protocol: a name or the rules themselves.
+        precision: instead of the protocol's; its results stand in a table of their own.
         settings: key or `model.key` -> value; applied to every chosen model that knows the key.
         data: folder of the datasets; by default the variable AFFECTBENCH_DATA.
         text_encoder: local folder, hub name or empty, for tokens and for the token models.
@@ -71,6 +73,8 @@ def plan_grid(
         UserError: an unknown model, dataset, setting or device.
     """
     rules = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    if precision is not None:
+        rules = rules.model_copy(update={"precision": precision})
     own = [name for plugin in plugins for name in load_plugin(plugin)]
     names = _choose_models(models, own)
     check_device(device)

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from tabulate import tabulate
 
 from benchmark import UserError, run
-from benchmark.results import Record
+from benchmark.environment import hardware
+from benchmark.results import Record, write_text
 
 
 def cells(device: str, folder: Path, options: argparse.Namespace) -> dict[tuple[str, str], Record]:
@@ -78,10 +78,10 @@ def main() -> int:
         rows.append([model, *mae, *speed, *latency])
     headers = ["model", "MAE GPU", "MAE CPU", "train samples/s GPU", "train samples/s CPU"]
     headers += ["p50 ms GPU", "p50 ms CPU"]
-    print(torch.cuda.get_device_name(torch.device(options.device)))
+    print(hardware(options.device, 1, "fp32"))
     print(tabulate(rows, headers=headers, floatfmt=".4g"))
     summary = {"device": options.device, "outside_tolerance": outside, "rows": rows}
-    (options.output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    write_text(options.output / "summary.json", json.dumps(summary, indent=1) + "\n")
     if outside:
         print(f"outside the tolerance of {options.tolerance} MAE: {', '.join(outside)}")
     return 1 if outside else 0
