@@ -18,7 +18,13 @@ from benchmark.errors import UserError
 from benchmark.evaluate import EvaluationContext, predict
 from benchmark.grid import Plan, cached_dataset
 from benchmark.model import Model
-from benchmark.registry import create_model, get_evaluation, get_model, load_plugin
+from benchmark.registry import (
+    create_model,
+    ensure_model,
+    get_evaluation,
+    get_model,
+    load_plugin,
+)
 from benchmark.results import Epoch, Failure, Record, write_record
 from benchmark.train import TrainingResult, train
 
@@ -36,6 +42,7 @@ def run_plan(
     try:
         for plugin in plan.plugins:
             load_plugin(plugin)
+        ensure_model(plan.cell.model, plan.file)
         prepare(plan.device, plan.threads, plan.protocol.precision)
         run = _run_cost if plan.cell.part == "cost" else _run_score
         record, arrays = run(plan, on_epoch)

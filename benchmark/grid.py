@@ -30,6 +30,7 @@ class Plan:
     device: str
     threads: int
     plugins: tuple[str, ...]
+    file: str
     folder: Path
 
     @property
@@ -124,6 +125,7 @@ def plan_grid(
                 device=device,
                 threads=threads,
                 plugins=tuple(str(plugin) for plugin in plugins),
+                file=entry.file,
                 folder=Path(folder),
             )
 

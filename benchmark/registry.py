@@ -46,6 +46,11 @@ class ModelEntry:
         }
 
     @property
+    def file(self) -> str:
+        """The file that defines the class; empty if there is none."""
+        return getattr(sys.modules[self.cls.__module__], "__file__", None) or ""
+
+    @property
     def source_digest(self) -> str:
         """Hash of the model's file and of every file of its package that it imports from."""
         digest = hashlib.blake2b(digest_size=6)
@@ -341,6 +346,13 @@ def _load_packages() -> None:
             point.load()
         except Exception as error:
             _BROKEN[point.name] = f"{type(error).__name__}: {error}"
+
+
+def ensure_model(name: str, file: str) -> None:
+    """Load the file that registers a model, in a process that does not know the model yet."""
+    _load_packages()
+    if name not in _MODELS and file:
+        load_plugin(file)
 
 
 def _import(name: str) -> None:

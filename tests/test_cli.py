@@ -1,6 +1,7 @@
 """The command as a user meets it: help, dry run, a whole small job, and every kind of mistake."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -183,6 +184,27 @@ def test_a_plugin_of_fifteen_lines_runs_and_checks(tmp_path: Path) -> None:
     answer = call("check", "--plugin", plugin, "mean-head")
     assert answer.returncode == 1
     assert "padding" in answer.stdout
+
+
+def test_a_method_imported_by_a_script_reaches_the_workers(tmp_path: Path) -> None:
+    (tmp_path / "my_method.py").write_text(PLUGIN)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import my_method\nfrom benchmark import run\n"
+        "if __name__ == '__main__':\n"
+        "    outcome = run(models=['mean-head'], seeds=1, jobs=1, folder='out',"
+        " settings={'epochs': 1})\n"
+        "    print([record.status for _, record in outcome.records])\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert answer.stdout.strip() == "['done', 'done']", answer.stderr
 
 
 @pytest.mark.parametrize(

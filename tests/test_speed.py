@@ -21,7 +21,7 @@ from tests.plain_models import PLAIN_MODELS, Sample
 
 ROUNDS = 7
 LIMIT = 1.05
-STEP_ROUNDS = 25
+STEP_ROUNDS = 13
 STEP_LIMIT = 1.10  # 1, and what single steps differ by from one run to the next
 
 
