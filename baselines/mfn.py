@@ -132,9 +132,9 @@ class MFN(Model):
         streams = self._align(*batch.streams)
         states, cells = [], []
         for lstm, stream in zip(self.lstms, streams, strict=True):
-            hidden, _ = lstm(stream.values)
+            hidden, cell = run_with_cells(lstm, stream.values)
             states.append(hidden)
-            cells.append(cell_states(lstm, stream.values, hidden))
+            cells.append(cell)
         window = with_previous(torch.cat(cells, dim=2))  # (B, T, 2H)
         attended = self.attention(window).softmax(dim=2) * window
         memory = self.memory(attended, self.proposal(attended).tanh())  # (B, T, M)
@@ -149,24 +149,40 @@ class MFN(Model):
         return align_to_text_mmsa(text, audio, vision)
 
 
-def cell_states(lstm: nn.LSTM, values: Tensor, hidden: Tensor) -> Tensor:
-    """The cells of a one-layer LSTM after every step, which its output leaves out.
+def run_with_cells(lstm: nn.LSTM, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden states and cells of a one-layer LSTM after every step, `(B, T, H)` each.
 
-    All gates follow at once from the known hidden states, so that only c = f * c + i * g is left
-    of the recurrence.
+    Its own kernel leaves the cells out. On a GPU they are rebuilt from the hidden states, so that
+    only c = f * c + i * g is left of the recurrence; on a CPU a loop of our own costs less than
+    computing the gates twice.
 
     Args:
         lstm: batch first, one layer, one direction.
         values: its input `(B, T, D)`.
-        hidden: its output `(B, T, H)`.
-
-    Returns:
-        `(B, T, H)`.
     """
+    if values.is_cuda:
+        hidden, _ = lstm(values)
+        return hidden, _cells(lstm, values, hidden)
+    outer = F.linear(values, lstm.weight_ih_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0)  # (B, T, 4H)
+    recurrent = lstm.weight_hh_l0.t()
+    state = cell = values.new_zeros(len(values), lstm.hidden_size)
+    states, cells = [], []
+    for seen in outer.unbind(1):
+        take, keep, new, show = torch.addmm(seen, state, recurrent).chunk(4, dim=1)
+        cell = torch.addcmul(take.sigmoid() * new.tanh(), keep.sigmoid(), cell)
+        state = show.sigmoid() * cell.tanh()
+        states.append(state)
+        cells.append(cell)
+    return torch.stack(states, dim=1), torch.stack(cells, dim=1)
+
+
+def _cells(lstm: nn.LSTM, values: Tensor, hidden: Tensor) -> Tensor:
+    """The cells behind known hidden states, `(B, T, H)`; the output gate is not needed."""
+    rows = 3 * lstm.hidden_size
     before = F.pad(hidden, (0, 0, 1, 0))[:, :-1]  # (B, T, H)
-    gates = F.linear(values, lstm.weight_ih_l0, lstm.bias_ih_l0)
-    gates = gates + F.linear(before, lstm.weight_hh_l0, lstm.bias_hh_l0)  # (B, T, 4H)
-    take, keep, new, _ = gates.chunk(4, dim=2)
+    gates = F.linear(values, lstm.weight_ih_l0[:rows], lstm.bias_ih_l0[:rows])
+    gates = gates + F.linear(before, lstm.weight_hh_l0[:rows], lstm.bias_hh_l0[:rows])
+    take, keep, new = gates.chunk(3, dim=2)
     entering, keep = take.sigmoid() * new.tanh(), keep.sigmoid()
     cell, cells = torch.zeros_like(hidden[:, 0]), []
     for kept, entered in zip(keep.unbind(1), entering.unbind(1), strict=True):

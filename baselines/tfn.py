@@ -132,10 +132,9 @@ class TFN(Model):
 
     def forward(self, batch: Batch) -> Output:
         text, audio, vision = self.subnets(batch)
-        products = torch.einsum(
-            "ba,bv,bt->bavt", prefix_one(audio), prefix_one(vision), prefix_one(text)
-        )
-        fusion = products.flatten(1)  # (B, (A + 1) * (V + 1) * (T + 1))
+        pairs = prefix_one(audio).unsqueeze(2) * prefix_one(vision).unsqueeze(1)
+        # A matrix product: the backward of a broadcast one would need tensors of the full size.
+        fusion = torch.bmm(pairs.flatten(1).unsqueeze(2), prefix_one(text).unsqueeze(1)).flatten(1)
         prediction = self.head(fusion)  # (B, outputs)
         if self.bounded:
             prediction = self.low + (self.high - self.low) * prediction.sigmoid()

@@ -6,7 +6,7 @@ from torch import nn
 
 from baselines.ef_lstm import EFLSTM
 from baselines.layers.memory import GatedMemory, with_previous
-from baselines.mfn import MFN, cell_states
+from baselines.mfn import MFN, _cells, run_with_cells
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
 from benchmark.model import Dims
@@ -30,7 +30,18 @@ def flipped(stream: Stream) -> Stream:
     return Stream(stream.values.flip(1), stream.mask)
 
 
-def test_cells_equal_those_of_a_step_by_step_lstm() -> None:
+def by_loop(lstm: nn.LSTM, values: torch.Tensor) -> torch.Tensor:
+    hidden, cells = run_with_cells(lstm, values)
+    torch.testing.assert_close(hidden, lstm(values)[0])
+    return cells
+
+
+def from_states(lstm: nn.LSTM, values: torch.Tensor) -> torch.Tensor:
+    return _cells(lstm, values, lstm(values)[0])
+
+
+@pytest.mark.parametrize("way", [by_loop, from_states])
+def test_cells_equal_those_of_a_step_by_step_lstm(way) -> None:
     torch.manual_seed(0)
     lstm, cell = nn.LSTM(4, 5, batch_first=True), nn.LSTMCell(4, 5)
     cell.load_state_dict({f"{name}": getattr(lstm, f"{name}_l0") for name in cell.state_dict()})
@@ -40,7 +51,7 @@ def test_cells_equal_those_of_a_step_by_step_lstm() -> None:
     for step in values.unbind(1):
         hidden, state = cell(step, (hidden, state))
         expected.append(state)
-    got = cell_states(lstm, values, lstm(values)[0])
+    got = way(lstm, values)
     torch.testing.assert_close(got, torch.stack(expected, dim=1))
     own = torch.autograd.grad(got.square().sum(), list(lstm.parameters()))
     reference = torch.autograd.grad(

@@ -80,10 +80,16 @@ class CrossModalAttention(nn.Module):
     def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
         """Attend, `(B, Tq, width)`; tensors that are the same object share one projection."""
         query, keys, values = (self._split(x) for x in self._project(query, keys, values))
-        context = F.scaled_dot_product_attention(
-            query, keys, values, mask.bias, self.dropout if self.training else 0.0
-        )  # (B, heads, Tq, width / heads)
+        context = self._attend(query, keys, values, mask.bias)  # (B, heads, Tq, width / heads)
         return self.out_proj(context.transpose(1, 2).flatten(2) * mask.present)
+
+    def _attend(self, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        if query.is_cuda or not dropout:
+            return F.scaled_dot_product_attention(query, keys, values, bias, dropout)
+        # With dropout a CPU has no fused kernel, and the composite one looks for empty rows.
+        weights = (query * query.shape[3] ** -0.5) @ keys.transpose(2, 3) + bias
+        return F.dropout(weights.softmax(dim=3), dropout) @ values
 
     def _project(self, query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, ...]:
         weight, bias, width = self.in_proj_weight, self.in_proj_bias, query.shape[2]
