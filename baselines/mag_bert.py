@@ -83,6 +83,8 @@ class MAGBERT(Model):
     Args:
         dims: widths of the data.
         text_encoder: see `TextEncoder`; must be of the BERT family.
+        text_pooling: what feeds the pooler: the `first` state ([CLS], as in the paper) or the
+            `mean` over the valid ones, for encoders whose first state was never trained.
         encoder_hidden: width of a text encoder made from scratch.
         encoder_layers: its depth.
         encoder_heads: its attention heads.
@@ -101,6 +103,7 @@ class MAGBERT(Model):
         dims: Dims,
         *,
         text_encoder: str = "auto",
+        text_pooling: Literal["first", "mean"] = "first",
         encoder_hidden: int = 32,
         encoder_layers: int = 2,
         encoder_heads: int = 4,
@@ -129,6 +132,7 @@ class MAGBERT(Model):
         self.pooler = nn.Linear(width, width)
         self.dropout = nn.Dropout(head_dropout)
         self.out = nn.Linear(width, dims.outputs)
+        self.text_pooling = text_pooling
         self.alignment = alignment
         self.variant = variant
 
@@ -140,7 +144,9 @@ class MAGBERT(Model):
             pooled = Stream(gated, steps).mean()
         else:
             gated, states = self._encode(batch)
-            pooled = states[:, 0]
+            mean = self.text_pooling == "mean"
+            assert batch.token_mask is not None  # the encoder has read it
+            pooled = Stream(states, attendable(batch.token_mask)).mean() if mean else states[:, 0]
         pooled = self.dropout(self.pooler(pooled).tanh())  # (B, width)
         return Output(self.out(pooled), {"gate": gated})
 

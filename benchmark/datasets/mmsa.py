@@ -128,7 +128,7 @@ def _check_layout(content: Any, file: str) -> Mapping[str, Fields]:
             if field not in fields:
                 raise UserError(
                     f"{file!r} has no field {field!r} in {split!r}; it has "
-                    f"{', '.join(sorted(map(str, fields)))}"
+                    f"{', '.join(sorted(map(str, fields))) or 'none'}"
                 )
         if "text" not in fields:
             raise UserError(f"{file!r} has no field 'text' in {split!r}; features are needed")
