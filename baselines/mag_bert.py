@@ -63,7 +63,7 @@ from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_mo
             "lr": 5e-4,
             "encoder_lr": 5e-5,
             "batch_size": 32,
-            "epochs": 6,
+            "epochs": 10,
             "schedule": "linear",
             "warmup": 0.1,
         },

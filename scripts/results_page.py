@@ -1,11 +1,13 @@
 """Write docs/results.md from the records of finished runs.
 
-    python scripts/results_page.py "TITLE=FOLDER=COMMAND" ...
+    python scripts/results_page.py "TITLE|FOLDER[,FOLDER]|COMMAND|REMARK" ...
 
-Each argument names a section, the output folder of a run and the command that made it. Tables are
-those of the leaderboard; nothing is typed.
+Each argument names a section, the output folders of its runs, the command that made them and what a
+reader must know. Tables are those of the leaderboard; no number is typed. The records are copied
+into leaderboard/results, without the predictions beside them.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from benchmark.results import write_text
 from leaderboard.markdown import markdown
 from leaderboard.table import build_tables
 
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "results.md"
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "results.md"
+KEPT = ROOT / "leaderboard" / "results"
 INTRODUCTION = """# Results
 
 Written by `python scripts/results_page.py` from the records of the runs named below; the records
@@ -25,14 +29,18 @@ cell, after selection.
 
 
 def section(argument: str) -> str:
-    """One run: its title, command and tables."""
-    title, folder, command = argument.split("=", 2)
-    page = markdown(build_tables(all_records(Path(folder))), {})
+    """One run: its title, command, remark and tables."""
+    title, folders, command, remark = argument.split("|")
+    records = [pair for folder in folders.split(",") for pair in all_records(Path(folder))]
+    for path, record in records:
+        place = KEPT / record.cell.dataset / record.cell.model / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    page = markdown(build_tables(records), {})
     body = page.partition("\n\n")[2].rpartition("\n\nFull precision")[0]
-    body = body.replace("\n### ", "\n#### ").replace("\n## ", "\n### ")
-    if body.startswith("## "):
-        body = f"#{body}"
-    return f"## {title}\n\n```sh\n{command}\n```\n\n{body}\n"
+    body = f"\n{body}".replace("\n### ", "\n#### ").replace("\n## ", "\n### ").strip()
+    commands = command.replace(" && ", "\n")
+    return f"## {title}\n\n```sh\n{commands}\n```\n\n{remark}\n\n{body}\n"
 
 
 if __name__ == "__main__":
