@@ -1,6 +1,5 @@
 """The evaluation `cost`: parameters, FLOPs, latency, throughput, memory and training time."""
 
-import copy
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from benchmark.latency import latency, lengths, throughput
 from benchmark.model import Model
 from benchmark.probe import (
     Pool,
+    duplicate,
     full_length,
     random_batch,
     seconds,
@@ -197,7 +197,7 @@ def _training(context: EvaluationContext) -> tuple[list[str], dict[str, Any] | N
     """Train a copy for a few steps on a random batch: parameters without gradient, and times."""
     if not _trainable(context.model):
         return [], None
-    model, device = copy.deepcopy(context.model), context.device
+    model, device = duplicate(context.model), context.device
     size = min(context.config.batch_size, len(context.dataset.train))
     # One batch is the whole pool: some losses need a sample's outputs of an earlier epoch.
     pool = Pool(random_batch(context.dataset.train, size, seed=context.seed, device=device), size)
@@ -267,5 +267,5 @@ def _job(context: EvaluationContext, batch: Batch, *, training: bool) -> memory.
 def _peak(context: EvaluationContext, job: memory.Job) -> dict[str, float | None]:
     if context.device.type != "cuda":
         return memory.host_peak(job)
-    model = copy.deepcopy(context.model)
+    model = duplicate(context.model)
     return memory.device_peak(lambda: job.work(model, job.batch), context.device)

@@ -147,6 +147,7 @@ def _work(connection: Connection) -> None:
         except OSError:
             os._exit(1)  # nobody listens any more: the cell is to be run again, not to fail
 
+    tell("ready", None, None)
     while (plan := connection.recv()) is not None:
         try:
             record = run_plan(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
@@ -172,6 +173,7 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.plan: Plan | None = None
+        self.ready = False
 
     def give(self, plan: Plan) -> None:
         self.plan = plan
@@ -238,6 +240,9 @@ class _Pool:
         except (EOFError, ConnectionError):
             self._bury(worker, plan)
             return
+        if kind == "ready":
+            worker.ready = True
+            return
         if kind == "epoch":
             self.tell(Event("epoch", plan, value, extra))
             return
@@ -251,6 +256,11 @@ class _Pool:
     def _bury(self, worker: _Worker, plan: Plan) -> None:
         """Write the record of a cell whose worker died, and drop the worker."""
         worker.process.join()
+        if not worker.ready:
+            raise UserError(
+                "a worker process ended while it started; if a script of yours calls run(), put "
+                "the call below `if __name__ == '__main__':`, or pass jobs=0"
+            )
         code = worker.process.exitcode or 0
         reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         hint = "; it was probably out of memory, try fewer --jobs" if code == -9 else ""

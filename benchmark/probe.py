@@ -1,5 +1,6 @@
 """The work that a cost is measured on: random full-length batches, a pass, a training step."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -35,6 +36,15 @@ class Pool:
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.samples, self.batch_size):
             yield self.split.select(self.split.index[start : start + self.batch_size])
+
+
+def duplicate(model: Model) -> Model:
+    """A copy with weights of its own, recurrent ones in one block again as a GPU wants them."""
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        if isinstance(module, torch.nn.RNNBase):
+            module.flatten_parameters()
+    return copied
 
 
 def infer(model: Model, batch: Batch, precision: str) -> None:
