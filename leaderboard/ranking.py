@@ -23,7 +23,7 @@ def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str
         there are fewer than five seeds.
     """
     marks: dict[tuple[str, str], Mark] = {}
-    sentences: dict[str, None] = {}
+    sentences: dict[bool, str] = {}  # by whether any † is given; the first speaks for all columns
     for column in columns:
         ranked = sorted(
             ((row, entry) for row in rows if (entry := _complete(row, column)) is not None),
@@ -36,14 +36,14 @@ def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str
             continue
         similar, sentence = _similar(ranked) if column.group != "cost" else (set(), "")
         if sentence and column.main:
-            sentences[sentence] = None
+            sentences.setdefault(sentence.startswith("†"), sentence)
         for row, entry in ranked:
             place = shown.index(number(column, entry.mean))
             if place < 2 or row.label in similar:
                 marks[row.label, column.key] = Mark(
                     "best" if place == 0 else "second" if place == 1 else "", row.label in similar
                 )
-    return marks, " ".join(sentences)
+    return marks, " ".join(sentences.values())
 
 
 def _complete(row: Row, column: Column) -> Entry | None:

@@ -1,15 +1,24 @@
-"""Write docs/results.md from the records of finished runs.
+"""Write docs/results.md from the records of finished runs, kept in leaderboard/results.
 
-    python scripts/results_page.py "TITLE|FOLDER[,FOLDER]|COMMAND|REMARK" ...
+    python scripts/results_page.py                      write the page from the kept records
+    python scripts/results_page.py --keep NAME FOLDER   keep the records of a run as NAME first
 
-Each argument names a section, the output folders of its runs, the command that made them and what a
-reader must know. Tables are those of the leaderboard; no number is typed. The records are copied
-into leaderboard/results, without the predictions beside them.
+`sections.toml` beside the records says which archive stands where, which command made it and
+what a reader must know. Tables are those of the leaderboard; no number is typed. An archive holds
+the records without the predictions beside them, which may not be passed on for every dataset; to
+look at one: `tar -xf leaderboard/results/NAME.tar.xz -C FOLDER`, then
+`affectbench leaderboard FOLDER`.
 """
 
-import shutil
-import sys
+import argparse
+import io
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmark.execute import all_records
 from benchmark.results import write_text
@@ -28,21 +37,62 @@ cell, after selection.
 """
 
 
-def section(argument: str) -> str:
-    """One run: its title, command, remark and tables."""
-    title, folders, command, remark = argument.split("|")
-    records = [pair for folder in folders.split(",") for pair in all_records(Path(folder))]
-    for path, record in records:
-        place = KEPT / record.cell.dataset / record.cell.model / path.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
-    page = markdown(build_tables(records), {})
+def keep(name: str, folders: list[Path]) -> None:
+    """Pack the records of runs into one archive; the same records give the same bytes."""
+    packed = io.BytesIO()
+    paths = {
+        path.relative_to(folder).as_posix(): path
+        for folder in folders
+        for path, _ in all_records(folder)
+    }
+    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
+        for place, path in sorted(paths.items()):
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(place)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{name}.tar.xz").write_bytes(packed.getvalue())
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """An archive's records in a temporary output folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def section(entry: dict[str, Any]) -> str:
+    """One run: its title, commands, remark and tables."""
+    with unpacked(KEPT / f"{entry['archive']}.tar.xz") as folder:
+        page = markdown(build_tables(all_records(folder)), {})
     body = page.partition("\n\n")[2].rpartition("\n\nFull precision")[0]
     body = f"\n{body}".replace("\n### ", "\n#### ").replace("\n## ", "\n### ").strip()
-    commands = command.replace(" && ", "\n")
-    return f"## {title}\n\n```sh\n{commands}\n```\n\n{remark}\n\n{body}\n"
+    commands, remark = entry["commands"].strip(), entry["remark"].strip()
+    return f"## {entry['title']}\n\n```sh\n{commands}\n```\n\n{remark}\n\n{body}\n"
+
+
+def page() -> str:
+    """The whole page, from the kept records."""
+    sections = tomllib.loads((KEPT / "sections.toml").read_text(encoding="utf-8"))["section"]
+    return "\n".join([INTRODUCTION, *map(section, sections)])
+
+
+def main() -> None:
+    """Keep what is to be kept and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--keep", metavar="NAME", help="archive to write first")
+    parser.add_argument("folders", nargs="*", type=Path, help="output folders of runs")
+    options = parser.parse_args()
+    if bool(options.keep) != bool(options.folders):
+        parser.error("--keep takes a name and at least one output folder of a run")
+    if options.keep:
+        keep(options.keep, options.folders)
+    write_text(TARGET, page())
+    print(f"{TARGET.name} written")
 
 
 if __name__ == "__main__":
-    write_text(TARGET, "\n".join([INTRODUCTION, *map(section, sys.argv[1:])]))
-    print(f"{TARGET.name} written")
+    main()

@@ -1,0 +1,62 @@
+"""Pages that commands write are what these commands write today."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmark.results import read_record
+from tests.parity.harness import FOLDER, SHARED
+
+ROOT = Path(__file__).parents[1]
+
+
+def script(name: str) -> ModuleType:
+    """A file of `scripts` as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def without_errors(text: str) -> str:
+    """The last digit of an error differs between processors."""
+    return re.sub(r"\b\d(?:\.\d+)?e[-+]\d\d\b", "#", text)
+
+
+@pytest.mark.skipif(
+    FOLDER != SHARED, reason="the table is made from the whole set of golden numbers"
+)
+def test_the_table_of_baselines_is_up_to_date() -> None:
+    written = (ROOT / "baselines" / "README.md").read_text()
+    fresh = script("baseline_table").table()
+    assert without_errors(written) == without_errors(fresh), "run python scripts/baseline_table.py"
+    errors = [float(value) for value in re.findall(r"\d(?:\.\d+)?e[-+]\d\d", written)]
+    assert len(errors) >= 40
+    assert max(errors) <= 1e-5
+
+
+def test_the_page_of_results_is_made_from_the_kept_records() -> None:
+    written = (ROOT / "docs" / "results.md").read_text()
+    assert written == script("results_page").page(), "run python scripts/results_page.py"
+
+
+def test_kept_records_are_those_of_the_run_and_nothing_else(tmp_path: Path) -> None:
+    results = script("results_page")
+    results.KEPT = tmp_path / "kept"
+    with results.unpacked(ROOT / "leaderboard" / "results" / "synthetic.tar.xz") as folder:
+        found = sorted((folder / "records").rglob("*.json"))
+        for path in found[1:]:
+            path.unlink()
+        record = read_record(found[0])
+        found[0].with_suffix(".npz").write_bytes(b"predictions")
+        results.keep("again", [folder])
+        first = (tmp_path / "kept" / "again.tar.xz").read_bytes()
+        results.keep("again", [folder])
+    assert (tmp_path / "kept" / "again.tar.xz").read_bytes() == first
+    with results.unpacked(tmp_path / "kept" / "again.tar.xz") as folder:
+        kept = [path for path in folder.rglob("*") if path.is_file()]
+        assert [path.name for path in kept] == [found[0].name]
+        assert read_record(kept[0]) == record
