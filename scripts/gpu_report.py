@@ -246,8 +246,8 @@ STEPS = """
 *prediction* and *gradient* are the largest differences between the devices as a share of the
 largest value; *repeats* tells whether a second training on the GPU ends in the same predictions, to
 the last bit; *waits* counts how often the host waits for the GPU in each further step of an epoch;
-*eager* and *graph* are medians of forward, loss and backward on a tiny batch, the second replayed as
-a CUDA graph. A *declared* reason is the registration's: why a step cannot be captured.
+*eager* and *graph* are medians of forward, loss and backward on a tiny batch, the second replayed
+as a CUDA graph. A *declared* reason is the registration's: why a step cannot be captured.
 """
 JOB = """
 ## The main job
@@ -262,14 +262,14 @@ def steps_table(steps: dict[str, Steps]) -> str:
     """The first half of the page."""
     headers = ["model", "prediction", "gradient", "repeats", "waits", "declared", "eager ms"]
     rows = [[name, *asdict(found).values()] for name, found in steps.items()]
-    return tabulate(rows, [*headers, "graph ms", "note"], tablefmt="github", floatfmt=".2g")
+    return tabulate(rows, [*headers, "graph ms", "note"], tablefmt="pipe", floatfmt=".2g")
 
 
 def job_table(rows: list[list[Any]]) -> str:
     """The second half."""
     headers = ["model", "MAE GPU", "MAE CPU", "p", "train samples/s GPU", "CPU", "p50 ms GPU"]
     rest = ["CPU", "samples/s GPU", "CPU"]
-    return tabulate(rows, [*headers, *rest], tablefmt="github", floatfmt=".4g")
+    return tabulate(rows, [*headers, *rest], tablefmt="pipe", floatfmt=".4g")
 
 
 def main() -> int:
@@ -294,7 +294,8 @@ def main() -> int:
         check_device(options.device)
         prepare(options.device, 1, "fp32")
         both = f"{hardware(options.device, 1, options.precision)} and {hardware('cpu', 1, 'fp32')}"
-        page = f"# {both}, torch {torch.__version__}\n{STEPS}\n"
+        where = f"`python scripts/gpu_report.py` on {both}, torch {torch.__version__}."
+        page = f"# GPU and CPU\n\n{where}\n{STEPS}\n"
         everything = [entry.name for entry in list_models()]
         names = everything if options.models == "all" else options.models.split(",")
         steps = {}
