@@ -5,19 +5,21 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboard.entries import Row, Table
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito (2008) without yellow, which is too faint on white for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
-HATCHES = ("", "/////", ".....", "xxxxx")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+HATCHES = ("", "/////", ".....", "xxxxx", "-----")
 MARKERS = "osD^vPX*<>"
 GREY = "#777777"
 FONTS: dict[Any, Any] = {
@@ -32,6 +34,8 @@ FONTS: dict[Any, Any] = {
     "svg.hashsalt": "affectbench",
 }
 DOTS_PER_INCH = 150
+MOST = 12  # models in one plot of lines or bars; more cannot be told apart
+LEGEND_LINE, LEGEND_COLUMN = 0.192, 1.75  # inches
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,46 @@ def new_figure(
     return figure, list(grid.flat)
 
 
+def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
+    """The rows to draw where at most a dozen can be told apart, and what tells so.
+
+    Returns:
+        Every method and plugin and, as far as there is room, the best of the others by the
+        selection metric, in the order given; the title of the legend, empty if these are all.
+    """
+    if len(labels) <= MOST:
+        return list(labels), ""
+    column = table.column(table.selection)
+    rows = {row.label: row for row in table.rows}
+
+    def standing(label: str) -> tuple[bool, float]:
+        entry = rows[label].entries.get(column.key) if column else None
+        value = entry.mean if entry else None
+        if column is None or value is None:
+            return False, float("inf")
+        own = rows[label].kind in ("method", "plugin")
+        return not own, -value if column.higher_is_better else value
+
+    chosen = set(sorted(labels, key=standing)[:MOST])
+    best = f"the best by {column.header}" if column else "the first"
+    return (
+        [label for label in labels if label in chosen],
+        f"{MOST} of {len(labels)} models:\nmethods, plugins,\n{best}",
+    )
+
+
+def legend_columns(count: int, height: float) -> int:
+    """Columns that a legend of so many entries needs beside axes of this height in inches."""
+    return ceil(count / max(1, int((height - 0.1) / LEGEND_LINE)))
+
+
 def add_legend(
-    figure: "Figure", labels: Sequence[str], styles: dict[str, Style], *, lines: bool = True
+    figure: "Figure",
+    labels: Sequence[str],
+    styles: dict[str, Style],
+    *,
+    lines: bool = True,
+    title: str = "",
 ) -> None:
     """One legend for the whole figure, to the right of the axes."""
     from matplotlib.lines import Line2D
@@ -102,15 +144,29 @@ def add_legend(
         )
         for label in labels
     ]
-    figure.legend(handles=handles, loc="outside right upper")
+    _place_legend(figure, handles, title)
 
 
-def add_patches(figure: "Figure", labels: Sequence[str], styles: dict[str, Style]) -> None:
+def add_patches(
+    figure: "Figure", labels: Sequence[str], styles: dict[str, Style], *, title: str = ""
+) -> None:
     """A legend of filled boxes."""
     from matplotlib.patches import Patch
 
-    handles = [Patch(**fill(styles[label]), label=label) for label in labels]
-    figure.legend(handles=handles, loc="outside right upper")
+    _place_legend(figure, [Patch(**fill(styles[label]), label=label) for label in labels], title)
+
+
+def _place_legend(figure: "Figure", handles: "Sequence[Artist]", title: str) -> None:
+    figure.legend(
+        handles=handles,
+        loc="outside right upper",
+        ncols=legend_columns(
+            len(handles) + title.count("\n") + bool(title), figure.get_figheight()
+        ),
+        title=title or None,
+        alignment="left",
+        columnspacing=1.0,
+    )
 
 
 def fill(style: Style) -> dict[str, Any]:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaderboard.entries import Column, Table
-from leaderboard.figures import GREY, Style, add_legend, is_constant, new_figure
+from leaderboard.figures import (
+    GREY,
+    LEGEND_COLUMN,
+    Style,
+    add_legend,
+    is_constant,
+    legend_columns,
+    new_figure,
+)
 from leaderboard.numbers import human
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ OFFSETS = (
     *((0, 17), (0, -25), (10, 13), (-10, 13), (10, -21), (-10, -21)),
 )
 FINE_TICKS = 60  # a narrower log axis has ticks at 1, 2 and 5
+HEIGHT = 3.5  # inches
 LETTER, LINE = 4.7, 9.0  # size of a letter of the labels in points
 
 
@@ -65,12 +74,15 @@ def score_against_cost(
     if score is None or not numbers:
         return None
     costs = [key for key in COSTS if any(point["cost"] == key for point in numbers)]
-    figure, axes = new_figure(2.9 * len(costs) + 1.9, 3.5, columns=len(costs), sharey=True)
+    named = {point["row"] for point in numbers}
+    beside = LEGEND_COLUMN * legend_columns(len(named), HEIGHT)
+    figure, axes = new_figure(
+        2.9 * len(costs) + beside + 0.15, HEIGHT, columns=len(costs), sharey=True
+    )
     for axis, key in zip(axes, costs, strict=True):
         _panel(axis, [point for point in numbers if point["cost"] == key], score, styles)
         axis.set_xlabel(COSTS[key])
     axes[0].set_ylabel(score.title)
-    named = {point["row"] for point in numbers}
     add_legend(figure, [row.label for row in table.rows if row.label in named], styles, lines=False)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -1,6 +1,6 @@
 """Plots of a table, each with the numbers that it shows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from leaderboard.figures import (
     Style,
     add_legend,
     add_patches,
+    featured,
     fill,
     is_constant,
     make_styles,
@@ -80,6 +81,7 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     if not numbers:
         return None
     names = list(dict.fromkeys(line["corruption"] for line in numbers))
+    labels, note = featured(table, _labels(table, numbers))
     columns = min(2, len(names))
     rows = ceil(len(names) / columns)
     figure, axes = new_figure(
@@ -87,7 +89,8 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     )
     for axis, name in zip(axes, names, strict=False):
         axis.axhline(0, color=GREY, linewidth=1, zorder=1)
-        for label, lines in _by_row(table, numbers, "corruption", name):
+        for label in labels:
+            lines = _select(numbers, label, "corruption", name)
             _band(axis, styles[label], lines, "level", "skill")
         axis.set_title(name)
     for axis in axes[len(names) :]:
@@ -97,7 +100,7 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
         axis.tick_params(labelbottom=True)
     for axis in axes[::columns]:
         axis.set_ylabel("skill ↑ (0: constant)")
-    add_legend(figure, _labels(table, numbers), styles)
+    add_legend(figure, labels, styles, title=note)
     return figure, numbers
 
 
@@ -111,7 +114,7 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
     if not numbers:
         return None
     names = list(dict.fromkeys(line["missing"] for line in numbers))
-    labels = _labels(table, numbers)
+    labels, note = featured(table, _labels(table, numbers))
     figure, (axis,) = new_figure(max(7.0, 0.095 * len(names) * len(labels) + 3.2), 3.4)
     width = 0.84 / len(labels)
     for place, label in enumerate(labels):
@@ -130,7 +133,7 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
     axis.set_xticks(range(len(names)), [removal_title(name) for name in names])
     axis.tick_params(axis="x", length=0)
     axis.set_ylabel("skill ↑ (0: constant)")
-    add_patches(figure, labels, styles)
+    add_patches(figure, labels, styles, title=note)
     return figure, numbers
 
 
@@ -159,7 +162,9 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
 
     figure, (axis,) = new_figure(7.2, 3.6)
     key, scale = f"valid_{table.selection}", 100 if column.percent else 1
-    for label, lines in _by_row(table, numbers):
+    labels, note = featured(table, _labels(table, numbers))
+    for label in labels:
+        lines = _select(numbers, label)
         whole = [line for line in lines if line["n"] == line["seeds"]]
         _band(axis, styles[label], whole, "epoch", key, scale)
         axis.plot(
@@ -173,7 +178,7 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel(f"validation {column.title}")
-    add_legend(figure, _labels(table, numbers), styles)
+    add_legend(figure, labels, styles, title=note)
     return figure, numbers
 
 
@@ -200,13 +205,9 @@ def _by_name(row: Row, key: str) -> dict[str, list[Any]]:
     return found
 
 
-def _by_row(
-    table: Table, numbers: Numbers, key: str = "", value: str = ""
-) -> Iterable[tuple[str, Numbers]]:
-    for row in table.rows:
-        lines = [n for n in numbers if n["row"] == row.label and (not key or n[key] == value)]
-        if lines:
-            yield row.label, lines
+def _select(numbers: Numbers, label: str, key: str = "", value: str = "") -> Numbers:
+    """The lines of one row, and of one value of a key if that is given."""
+    return [n for n in numbers if n["row"] == label and (not key or n[key] == value)]
 
 
 def _labels(table: Table, numbers: Numbers) -> list[str]:

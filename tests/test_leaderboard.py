@@ -23,10 +23,12 @@ from benchmark.results import (
 )
 from benchmark.task import multiclass, multilabel, regression
 from leaderboard.entries import Row, Table
+from leaderboard.figures import featured, fill, make_styles
 from leaderboard.latex import escape, latex
 from leaderboard.markdown import markdown
 from leaderboard.numbers import human, significant
 from leaderboard.pareto import cost_points
+from leaderboard.plots import PLOTS
 from leaderboard.report import write_leaderboard
 from leaderboard.table import build_tables, terminal_table
 from leaderboard.tidy import sources, tidy
@@ -347,10 +349,13 @@ def test_five_seeds_are_too_few_for_a_mark_and_the_page_says_so() -> None:
     table = build(
         *(score_record("a", i, metrics={"mae": 0.5 + 0.01 * i}) for i in range(5)),
         *(score_record("b", i, metrics={"mae": 0.8 + 0.01 * i}) for i in range(5)),
+        # Has no correlation, so that this column ranks fewer models.
+        *(score_record("c", i, metrics={"mae": 0.9, "corr": None}) for i in range(5)),
     )
     assert not any(mark.similar for mark in table.marks.values())
-    assert "No † is given" in table.significance
-    assert "0.062" in table.significance  # 2 / 2**5
+    assert table.significance.count("No † is given") == 1
+    assert "3 models" in table.significance
+    assert "0.12" in table.significance  # two comparisons of 2 / 2**5 each
 
 
 def test_a_model_like_the_best_is_marked_and_a_worse_one_is_not() -> None:
@@ -572,6 +577,54 @@ def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> N
     confusion = [x for x in lines("confusion") if x["row"] == "tfn"]
     assert sum(int(x["count"]) for x in confusion) == 2 * 60
     assert len(lines("missing-modalities")) == 2 * 7
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Table:
+    """Thirty models, the only method of them the worst."""
+    names = [f"model-{number:02}" for number in range(29)]
+    records = [
+        score_record(name, metrics={"mae": 0.5 + 0.01 * number})
+        for number, name in enumerate(names)
+    ]
+    worst = score_record("mine", kind="method", metrics={"mae": 1.5})
+    costs = [*map(cost_record, names), cost_record("mine", kind="method")]
+    return build(*records, worst, *costs)
+
+
+def test_a_crowded_plot_draws_the_best_and_every_method(crowded: Table) -> None:
+    drawn, note = featured(crowded, [row.label for row in crowded.rows])
+    assert drawn == [*(f"model-{number:02}" for number in range(11)), "mine"]
+    assert note.startswith("12 of 30 models")
+    assert "by MAE" in note
+    assert featured(crowded, drawn) == (drawn, "")
+
+
+def test_every_legend_lies_within_its_picture(crowded: Table) -> None:
+    styles = make_styles([crowded])
+    for name, plot in PLOTS.items():
+        figure, numbers = plot(crowded, styles) or (None, [])
+        if figure is None or not figure.legends:
+            continue
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+        page = figure.bbox
+        assert box.x0 >= 0, name
+        assert box.y0 >= 0, name
+        assert box.x1 <= page.x1 + 1, name
+        assert box.y1 <= page.y1 + 1, name
+        shown = len(figure.legends[0].get_texts())
+        assert shown == (30 if name == "score-against-cost" else 12), name
+        assert len({line["row"] for line in numbers}) == 30, name
+
+
+def test_every_style_of_thirty_models_is_told_apart_in_lines_points_and_bars(
+    crowded: Table,
+) -> None:
+    styles = make_styles([crowded]).values()
+    assert len({(style.colour, style.dash) for style in styles}) == 30
+    assert len({(style.colour, style.marker) for style in styles}) == 30
+    assert len({(fill(style)["facecolor"], fill(style)["hatch"]) for style in styles}) == 30
 
 
 def test_classes_of_a_scale_with_another_neutral_label_are_counted_about_it(
