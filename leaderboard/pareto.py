@@ -1,6 +1,7 @@
 """Score against cost: which models no other one beats in both."""
 
 from collections.abc import Sequence
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ OFFSETS = (
     *((6, 4), (-6, -13), (-6, 4), (6, -13), (7, -3), (-7, -3), (0, 7), (0, -15)),
     *((0, 17), (0, -25), (10, 13), (-10, 13), (10, -21), (-10, -21)),
 )
-FINE_TICKS = 60  # a narrower log axis has ticks at 1, 2 and 5
+LEAST_DECADES = 3  # a log axis with fewer ticks at powers of ten has them at 2 and 5 too
 HEIGHT = 3.5  # inches
 LETTER, LINE = 4.7, 9.0  # size of a letter of the labels in points
 
@@ -121,7 +122,7 @@ def _panel(
     axis.set_xscale("log")
     axis.margins(x=0.18, y=0.12)
     low, high = axis.get_xlim()
-    fine = high / low < FINE_TICKS
+    fine = floor(log10(high)) - ceil(log10(low)) + 1 < LEAST_DECADES
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
     axis.xaxis.set_major_formatter(FuncFormatter(_tick))
     axis.xaxis.set_minor_formatter(NullFormatter())
