@@ -195,3 +195,4 @@ _TRAINING = [
     _cost("training_seconds", "Train", "s", partial(_training, name="seconds")),
     _cost("epoch_seconds", "Epoch", "s", partial(_training, name="seconds_per_epoch")),
 ]
+TRAINING_TIMES = tuple(column.key for column in _TRAINING)

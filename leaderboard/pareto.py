@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaderboard.columns import TRAINING_TIMES
 from leaderboard.entries import Column, Table
 from leaderboard.figures import (
     GREY,
@@ -41,7 +42,8 @@ LETTER, LINE = 4.7, 9.0  # size of a letter of the labels in points
 def cost_points(table: Table) -> list[dict[str, Any]]:
     """Selection metric and cost of every trained row that has both, by cost, cheapest first.
 
-    A row is on the Pareto front if no cheaper or equally cheap one scores as well.
+    A row is on the Pareto front if no cheaper or equally cheap one scores as well. Training times
+    are left out if the models were trained on different devices.
     """
     score = table.column(table.selection)
     numbers: list[dict[str, Any]] = []
@@ -49,6 +51,8 @@ def cost_points(table: Table) -> list[dict[str, Any]]:
         return numbers
     sign = 1 if score.higher_is_better else -1
     for key in COSTS:
+        if key in TRAINING_TIMES and len(table.training) > 1:
+            continue
         points: list[dict[str, Any]] = []
         for row in table.rows:
             if is_constant(row):

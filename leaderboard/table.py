@@ -11,6 +11,7 @@ from benchmark.results import Cell, Record
 from leaderboard.columns import (
     PAIRS,
     SELECTION,
+    TRAINING_TIMES,
     cost_columns,
     find_convention,
     robustness_columns,
@@ -176,7 +177,11 @@ def _build(name: str, pairs: list[Source]) -> Table:
     if lost:
         notes.append(f"The cost measurement failed for {', '.join(lost)}.")
     notes += _exemptions(records)
-    marks, significance = rank(columns, rows)
+    training = _training_devices(records)
+    ranked = [column for column in columns if len(training) < 2 or column.key not in TRAINING_TIMES]
+    if len(ranked) < len(columns):
+        notes.append("Models were trained on different devices: training times are not ranked.")
+    marks, significance = rank(ranked, rows)
     return Table(
         id=name,
         dataset=cell.dataset,
@@ -187,7 +192,7 @@ def _build(name: str, pairs: list[Source]) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         hardware=hardware,
-        training=_training_devices(records),
+        training=training,
         notes=tuple(notes),
         marks=marks,
         significance=significance,

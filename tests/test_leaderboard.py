@@ -336,6 +336,20 @@ def test_costs_of_two_machines_do_not_mix() -> None:
     }
 
 
+def test_training_times_of_two_devices_are_neither_ranked_nor_drawn() -> None:
+    here = [score_record("a"), score_record("b", 1), cost_record("a"), cost_record("b")]
+    alike = build(*here)
+    assert place(alike, "a", "training_seconds") == "best"
+    assert {point["cost"] for point in cost_points(alike)} >= {"training_seconds"}
+    facts = {**here[0].environment, "gpu": "Some GPU"}
+    mixed = build(here[0].model_copy(update={"environment": facts}), *here[1:])
+    assert place(mixed, "a", "training_seconds") == ""
+    assert place(mixed, "a", "latency_p50") == place(alike, "a", "latency_p50")
+    assert "training_seconds" not in {point["cost"] for point in cost_points(mixed)}
+    assert any("different devices" in note for note in mixed.notes)
+    assert row_of(mixed, "a").entries["training_seconds"].mean == 1.5
+
+
 def test_robustness_of_another_suite_is_left_out_and_said() -> None:
     old = score_record("old")
     old.measurements["robustness"]["suite"] = "0"
