@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.layers.subnets import UnimodalSubnets, prefix_one
 from benchmark import Batch, Dims, Model, Output, register_model
@@ -132,12 +132,16 @@ class TFN(Model):
 
     def forward(self, batch: Batch) -> Output:
         text, audio, vision = self.subnets(batch)
-        pairs = prefix_one(audio).unsqueeze(2) * prefix_one(vision).unsqueeze(1)
-        # A matrix product: the backward of a broadcast one would need tensors of the full size.
-        fusion = torch.bmm(pairs.flatten(1).unsqueeze(2), prefix_one(text).unsqueeze(1)).flatten(1)
-        prediction = self.head(fusion)  # (B, outputs)
+        prediction = self.head(self.fuse(text, audio, vision))  # (B, outputs)
         if self.bounded:
             prediction = self.low + (self.high - self.low) * prediction.sigmoid()
-        return Output(
-            prediction, {"text": text, "audio": audio, "vision": vision, "fusion": fusion}
-        )
+        return Output(prediction, {"text": text, "audio": audio, "vision": vision})
+
+    def fuse(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
+        """All products of [1; audio], [1; vision] and [1; text], `(B, products)` (section 4.2).
+
+        No feature of the output, which would keep by far the largest tensor to the end of a step.
+        """
+        pairs = prefix_one(audio).unsqueeze(2) * prefix_one(vision).unsqueeze(1)
+        # A matrix product: the backward of a broadcast one would need tensors of the full size.
+        return torch.bmm(pairs.flatten(1).unsqueeze(2), prefix_one(text).unsqueeze(1)).flatten(1)

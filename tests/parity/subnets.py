@@ -1,17 +1,18 @@
 """What the adapters of TFN, LMF and LF-DNN share: batches, sizes and names of the subnets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model
+from benchmark.model import Dims, Model, Output
 from benchmark.registry import create_model
 from benchmark.task import multilabel, regression
 from tests.parity.harness import Fixture, Result, load_weights
 
+Feature = str | Callable[[Model, Output], Tensor]
 BUFFERS = ("norm.running_mean", "norm.running_var")
 SUBNETS = {
     f"subnets.{own}.{block}.{kind}": f"{reference}_subnet.{block_reference}.{kind}"
@@ -51,7 +52,7 @@ def run(
     *,
     prefix: str = "",
     reduction: str = "mean",
-    features: Mapping[str, str] | None = None,
+    features: Mapping[str, Feature] | None = None,
     training: bool = False,
 ) -> Result:
     """Build a model over the shared subnets, load a fixture, run it.
@@ -63,7 +64,7 @@ def run(
         names: our weight -> reference weight above the subnets.
         prefix: of all reference names.
         reduction: of the absolute error.
-        features: fixture output -> our feature, besides the three vectors.
+        features: fixture output -> our feature or what gives it, besides the three vectors.
         training: run in train mode.
     """
     configuration = fixture.configuration
@@ -116,7 +117,7 @@ def _result(
     fixture: Fixture,
     weights: Mapping[str, Tensor],
     reduction: str,
-    features: Mapping[str, str],
+    features: Mapping[str, Feature],
     train: Any,
 ) -> Result:
     label = fixture.input("label")
@@ -126,7 +127,7 @@ def _result(
         model,
         {"prediction": output.prediction}
         | {
-            key: output.features[own]
+            key: output.features[own] if isinstance(own, str) else own(model, output)
             for key, own in features.items()
             if f"output/{key}" in fixture.arrays
         },

@@ -1,9 +1,18 @@
 """TFN against the authors' PyTorch code and MMSA."""
 
+from torch import Tensor
+
+from benchmark.batch import MODALITIES
+from benchmark.model import Model, Output
 from tests.parity.harness import Fixture, Result, adapter
 from tests.parity.subnets import HEAD, run
 
-FEATURES = {"fusion_tensor": "fusion"}
+
+def _fusion(model: Model, output: Output) -> Tensor:
+    return model.fuse(*(output.features[name] for name in MODALITIES))
+
+
+FEATURES = {"fusion_tensor": _fusion}
 
 
 def _settings(fixture: Fixture, variant: str) -> dict:
