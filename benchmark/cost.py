@@ -28,6 +28,7 @@ from benchmark.probe import (
     take,
     training_steps,
 )
+from benchmark.quiet import Watch
 from benchmark.registry import register_evaluation
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def cost(context: EvaluationContext) -> dict[str, Any]:
     memory is in MiB (2^20 bytes).
     """
     notes: list[str] = []
+    watch = Watch()
     model, device, precision = context.model, context.device, context.protocol.precision
     if device.type != "cuda":
         _attempt("memory", memory.start, notes)  # its import must be over before anything is timed
@@ -67,8 +69,8 @@ def cost(context: EvaluationContext) -> dict[str, Any]:
             "parameters": _parameters(model, dead, notes),
             "size": _size(model),
             "flops": _attempt("FLOPs", lambda: _flops(context, notes), notes),
-            "latency": latency(context),
-            "throughput": throughput(context),
+            "latency": latency(context, watch),
+            "throughput": throughput(context, watch),
             "training": training,
             "memory": peaks,
             "energy": None,

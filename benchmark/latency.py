@@ -13,9 +13,11 @@ from benchmark.batch import Batch
 from benchmark.evaluate import EvaluationContext
 from benchmark.flops import inside_encoders, text_encoders
 from benchmark.probe import autocast, seconds, synchronise, take
+from benchmark.quiet import Watch
 
 BATCH_SIZES = (1, 8, 32, 128)
 LATENCY_SAMPLES = 200
+BLOCKS = 5  # that the timed calls of the latency come in
 TIME_BOX = 0.05  # seconds for each batch size of the throughput
 LEAST_CALLS = 3
 
@@ -29,8 +31,8 @@ def lengths(batch: Batch) -> dict[str, int]:
     return lengths
 
 
-def latency(context: EvaluationContext) -> dict[str, Any]:
-    """Time single samples that are on the device already."""
+def latency(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
+    """Time single samples that are on the device already, in blocks, each in a quiet moment."""
     model, valid, protocol = context.model, context.dataset.valid, context.protocol
     count = min(len(valid), LATENCY_SAMPLES)
     chosen = np.linspace(0, len(valid) - 1, count).astype(np.int64)
@@ -42,11 +44,13 @@ def latency(context: EvaluationContext) -> dict[str, Any]:
     with torch.inference_mode(), autocast(context.device, context.protocol.precision):
         for call in range(protocol.warmup_calls):
             model(batches[call % count])
-        times = []
-        for call in range(protocol.timed_calls):
-            batch = batches[call % count]
-            times.append(seconds(partial(model, batch), context.device))
-        inside, outside = _encoder_apart(context, batches, protocol.timed_calls)
+        times: list[float] = []
+        for calls in torch.arange(protocol.timed_calls).chunk(BLOCKS):
+            chosen_batches = [batches[call % count] for call in calls.tolist()]
+            times += watch.measure(partial(_time_calls, context, chosen_batches))
+        inside, outside = watch.measure(
+            partial(_encoder_apart, context, batches, protocol.timed_calls)
+        )
     return {
         **_percentiles(times),
         "encoder_p50_ms": median(inside) * 1e3 if inside else None,
@@ -55,7 +59,13 @@ def latency(context: EvaluationContext) -> dict[str, Any]:
         "warmup_calls": protocol.warmup_calls,
         "timed_calls": protocol.timed_calls,
         "padded_to": lengths(samples),
+        **watch.report(),
     }
+
+
+def _time_calls(context: EvaluationContext, batches: Sequence[Batch]) -> list[float]:
+    """Seconds of one call for each batch."""
+    return [seconds(partial(context.model, batch), context.device) for batch in batches]
 
 
 def _percentiles(times: Sequence[float]) -> dict[str, float]:
@@ -94,8 +104,8 @@ def _encoder_apart(
     return inside, outside
 
 
-def throughput(context: EvaluationContext) -> dict[str, Any]:
-    """Samples a second by batch size; a smaller split is repeated."""
+def throughput(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
+    """Samples a second by batch size, in quiet moments; a smaller split is repeated."""
     model, valid = context.model, context.dataset.valid
     chosen = np.arange(max(BATCH_SIZES)) % len(valid)
     samples = take(valid, chosen).batch(context.device)
@@ -106,11 +116,8 @@ def throughput(context: EvaluationContext) -> dict[str, Any]:
         for size in BATCH_SIZES:
             batch = samples.select(samples.index[:size])
             model(batch)
-            calls, elapsed = 0, 0.0
-            while calls < LEAST_CALLS or elapsed < TIME_BOX:
-                elapsed += seconds(partial(model, batch), context.device)
-                calls += 1
-            speeds[str(size)] = size * calls / elapsed
+            times = watch.measure(partial(_time_box, context, batch))
+            speeds[str(size)] = size * len(times) / sum(times)
             _, outside = _encoder_apart(context, [batch], LEAST_CALLS)
             rest[str(size)] = size / median(outside) if outside else speeds[str(size)]
     best = max(speeds, key=lambda size: speeds[size])
@@ -119,4 +126,13 @@ def throughput(context: EvaluationContext) -> dict[str, Any]:
         "best": speeds[best],
         "best_batch": int(best),
         "without_text_encoder": {"samples_per_second": rest, "best": max(rest.values())},
+        **watch.report(),
     }
+
+
+def _time_box(context: EvaluationContext, batch: Batch) -> list[float]:
+    """Seconds of calls until there are enough."""
+    times: list[float] = []
+    while len(times) < LEAST_CALLS or sum(times) < TIME_BOX:
+        times.append(seconds(partial(context.model, batch), context.device))
+    return times

@@ -30,6 +30,7 @@ TERMINAL = (
     *("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "weighted_accuracy", "auroc"),
     *("mae", "corr", "mean_skill", "parameters", "latency_p50", "training_seconds"),
 )
+SLOW = 1.25  # times the best of the workload beside a measurement: the machine was not quiet
 ROOM = 16  # letters of a label beside wide gaps in 120 columns
 MEANS_ONLY = ("mean_skill",)  # room for a deviation is lacking; the written tables have it
 NOT_REGRESSION = ("acc5", "acc2", "f1")  # `sims` prints these where `mosi` prints pairs and Acc-7
@@ -176,6 +177,7 @@ def _build(name: str, pairs: list[Source]) -> Table:
     lost = [row.label for row in rows if row.cost_failed]
     if lost:
         notes.append(f"The cost measurement failed for {', '.join(lost)}.")
+    notes += _disturbances(rows, records, hardware)
     notes += _exemptions(records)
     training = _training_devices(records)
     ranked = [column for column in columns if len(training) < 2 or column.key not in TRAINING_TIMES]
@@ -197,6 +199,30 @@ def _build(name: str, pairs: list[Source]) -> Table:
         marks=marks,
         significance=significance,
     )
+
+
+def _disturbances(rows: Sequence[Row], records: Sequence[Record], hardware: str) -> list[str]:
+    """Which rows were timed while a fixed workload beside them took much longer than elsewhere."""
+    beside: dict[str, float] = {}
+    best = float("inf")
+    for record in records:
+        if record.cell.hardware != hardware:
+            continue
+        for name in ("latency", "throughput"):
+            found = (record.measurements.get("cost") or {}).get(name) or {}
+            if "workload_ms" in found:
+                key = record.cell.model
+                beside[key] = max(beside.get(key, 0.0), found["workload_ms"])
+                best = min(best, found["workload_best_ms"])
+    slowed = [row.label for row in rows if beside.get(row.model, 0.0) > SLOW * best]
+    if not slowed:
+        return []
+    factor = max(beside.values()) / best
+    return [
+        f"Something else slowed the processor while {', '.join(slowed)} were timed (a fixed "
+        f"workload beside them took up to {factor:.1f} of its best time): their latency and "
+        f"throughput are bounds."
+    ]
 
 
 def _exemptions(records: Sequence[Record]) -> list[str]:

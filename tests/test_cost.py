@@ -442,6 +442,8 @@ def test_times_are_ordered_and_their_conditions_stated(measured: dict[str, Any])
     assert list(speeds["samples_per_second"]) == ["1", "8", "32", "128"]
     assert speeds["best"] == speeds["samples_per_second"][str(speeds["best_batch"])]
     assert speeds["best"] == max(speeds["samples_per_second"].values())
+    for found in (latency, speeds):
+        assert 0 < found["workload_best_ms"] <= found["workload_ms"]
     assert measured["training"]["step_s"] > 0
     assert measured["training"]["batch"] == 6
     environment = measured["environment"]

@@ -350,6 +350,21 @@ def test_training_times_of_two_devices_are_neither_ranked_nor_drawn() -> None:
     assert row_of(mixed, "a").entries["training_seconds"].mean == 1.5
 
 
+def test_costs_measured_while_the_machine_was_busy_are_named() -> None:
+    def costs(model: str, workload: float) -> Record:
+        record = cost_record(model)
+        cost = record.measurements["cost"]
+        cost["latency"] |= {"workload_ms": workload, "workload_best_ms": 0.2}
+        return record
+
+    table = build(score_record("a"), score_record("b"), costs("a", 0.21), costs("b", 0.32))
+    (note,) = [note for note in table.notes if "slowed the processor" in note]
+    assert "while b were timed" in note
+    assert "1.6 of its best time" in note
+    quiet = build(score_record("a"), score_record("b"), costs("a", 0.21), costs("b", 0.24))
+    assert not any("slowed" in note for note in quiet.notes)
+
+
 def test_robustness_of_another_suite_is_left_out_and_said() -> None:
     old = score_record("old")
     old.measurements["robustness"]["suite"] = "0"
