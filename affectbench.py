@@ -124,8 +124,10 @@ def run(
     plugin: PluginOption = None,
     output: OutputOption = Path("results"),
     overwrite: Annotated[
-        Literal["missing", "failed", "all"],
-        typer.Option(help="Which cells to run again: only missing ones, failed ones too, all."),
+        Literal["missing", "failed", "costs", "all"],
+        typer.Option(
+            help="Which cells to run again: only missing ones, failed ones too, all costs, all."
+        ),
     ] = "missing",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid and stop.")] = False,
 ) -> None:

@@ -17,7 +17,7 @@ from benchmark.experiment import failed, run_plan
 from benchmark.grid import Plan, plan_grid
 from benchmark.results import Epoch, Record, find_records, read_record, record_path, write_record
 
-Overwrite = Literal["missing", "failed", "all"]
+Overwrite = Literal["missing", "failed", "costs", "all"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def run(
     Args:
         jobs: worker processes; 0 runs in this process, None takes one a core (one on a GPU).
         overwrite: which existing records to run again: `missing` none, `failed` those without
-            a result, `all`.
+            a result, `costs` those of costs, `all`.
         on_event: called in this process as cells proceed.
         **grid: arguments of `plan_grid`.
     """
@@ -122,6 +122,8 @@ def is_done(plan: Plan, overwrite: Overwrite = "missing") -> bool:
     path = record_path(plan.folder, plan.cell)
     if overwrite == "all" or not path.is_file():
         return False
+    if overwrite == "costs":
+        return plan.cell.part != "cost"
     return overwrite == "missing" or read_record(path).status == "done"
 
 

@@ -221,7 +221,7 @@ def _disturbances(rows: Sequence[Row], records: Sequence[Record], hardware: str)
     return [
         f"Something else slowed the processor while {', '.join(slowed)} were timed (a fixed "
         f"workload beside them took up to {factor:.1f} of its best time): their latency and "
-        f"throughput are bounds."
+        f"throughput are bounds; `--overwrite costs` measures again."
     ]
 
 

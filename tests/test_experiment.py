@@ -10,8 +10,9 @@ import pytest
 import benchmark.experiment as experiment
 from benchmark.datasets.load import load_dataset
 from benchmark.datasets.spec import Dataset
+from benchmark.execute import is_done
 from benchmark.grid import Plan, plan_grid
-from benchmark.results import read_arrays, read_record, record_path
+from benchmark.results import Record, read_arrays, read_record, record_path, write_record
 
 
 def plans(folder: Path, **changes: Any) -> list[Plan]:
@@ -100,3 +101,21 @@ def test_precision_is_part_of_the_cell(tmp_path: Path) -> None:
     record = experiment.run_plan(brain)
     assert record.status == "done"
     assert record.environment["precision"] == "bf16"
+
+
+def test_what_overwrite_runs_again(tmp_path: Path) -> None:
+    score, cost = plans(tmp_path)
+    lost, missing = plans(tmp_path, seeds=[1, 2])[:2]
+    for plan in (score, cost):
+        write_record(tmp_path, Record(cell=plan.cell, status="done"), {})
+    write_record(tmp_path, Record(cell=lost.cell, status="diverged"), {})
+    again = {
+        kind: [plan for plan in (score, cost, lost, missing) if not is_done(plan, kind)]
+        for kind in ("missing", "failed", "costs", "all")
+    }
+    assert again == {
+        "missing": [missing],
+        "failed": [lost, missing],
+        "costs": [cost, missing],
+        "all": [score, cost, lost, missing],
+    }
