@@ -33,6 +33,7 @@ from benchmark.registry import register_evaluation
 
 T = TypeVar("T")
 TIME_BOX = 0.05  # seconds for further training steps
+PATIENCE = 0.015  # seconds of waiting for a quiet machine, for each timed call of the latency
 TRAINING_STEPS = 3  # a parameter without a gradient in all of them is dead
 
 
@@ -45,7 +46,7 @@ def cost(context: EvaluationContext) -> dict[str, Any]:
     memory is in MiB (2^20 bytes).
     """
     notes: list[str] = []
-    watch = Watch()
+    watch = Watch(PATIENCE * context.protocol.timed_calls)
     model, device, precision = context.model, context.device, context.protocol.precision
     if device.type != "cuda":
         _attempt("memory", memory.start, notes)  # its import must be over before anything is timed

@@ -13,7 +13,6 @@ import torch
 
 T = TypeVar("T")
 SLOW = 1.25  # times the best that the workload ever took: above it the moment is not quiet
-PATIENCE = 3.0  # seconds that one cost measurement may lose by waiting and measuring again
 PAUSE = 0.05
 CHAIN, WIDTH = 200, 64  # of the workload: some 0.2 ms on a processor of today
 WARM_UP, RUNS = 3, 9  # what was measured before has emptied the caches
@@ -22,6 +21,9 @@ WARM_UP, RUNS = 3, 9  # what was measured before has emptied the caches
 class Watch:
     """Waits for quiet moments as long as its patience lasts, and remembers how quiet they were.
 
+    Args:
+        patience: seconds that may be lost by waiting and by measuring again.
+
     Attributes:
         left: seconds of patience.
         best: seconds of the workload at its fastest, of all watches of this process.
@@ -29,7 +31,7 @@ class Watch:
 
     best: ClassVar[float] = float("inf")
 
-    def __init__(self, patience: float = PATIENCE):
+    def __init__(self, patience: float):
         self.left = patience
         self._factor = torch.full((WIDTH, WIDTH), 1 / WIDTH)
         self._seen: list[float] = []

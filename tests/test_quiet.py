@@ -59,6 +59,6 @@ def test_the_workload_takes_time_and_draws_no_random_numbers(monkeypatch) -> Non
 
     monkeypatch.setattr(Watch, "best", float("inf"))
     state = torch.random.get_rng_state()
-    now = Watch()._look()
+    now = Watch(0.0)._look()
     assert torch.equal(torch.random.get_rng_state(), state)
     assert 0 < now == Watch.best
