@@ -178,6 +178,7 @@ def _build(name: str, pairs: list[Source]) -> Table:
     if lost:
         notes.append(f"The cost measurement failed for {', '.join(lost)}.")
     notes += _disturbances(rows, records, hardware)
+    notes += _twins(rows, columns)
     notes += _exemptions(records)
     training = _training_devices(records)
     ranked = [column for column in columns if len(training) < 2 or column.key not in TRAINING_TIMES]
@@ -222,6 +223,26 @@ def _disturbances(rows: Sequence[Row], records: Sequence[Record], hardware: str)
         f"Something else slowed the processor while {', '.join(slowed)} were timed (a fixed "
         f"workload beside them took up to {factor:.1f} of its best time): their latency and "
         f"throughput are bounds; `--overwrite costs` measures again."
+    ]
+
+
+def _twins(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    """Which trained rows cannot be told apart by any score of any seed."""
+    alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for row in rows:
+        scores = tuple(
+            (column.key, seed, value)
+            for column in columns
+            if column.group == "score" and column.key in row.entries
+            for seed, value, _ in row.entries[column.key].scores
+        )
+        if row.ranked and scores:
+            alike[scores].append(row.label)
+    return [
+        f"{' and '.join(labels)} have the same scores in every seed: "
+        f"on this data they are one model."
+        for labels in alike.values()
+        if len(labels) > 1
     ]
 
 

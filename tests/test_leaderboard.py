@@ -365,6 +365,16 @@ def test_costs_measured_while_the_machine_was_busy_are_named() -> None:
     assert not any("slowed" in note for note in quiet.notes)
 
 
+def test_models_that_are_one_on_this_data_are_named() -> None:
+    def records(model: str, last: float) -> list[Record]:
+        return [score_record(model, seed, metrics={"mae": last * seed}) for seed in (0, 1)]
+
+    table = build(*records("a", 0.5), *records("b", 0.6), *records("c", 0.5))
+    (note,) = [note for note in table.notes if "same scores" in note]
+    assert note.startswith("a and c have")
+    assert not any("same scores" in n for n in build(*records("a", 0.5), *records("b", 0.6)).notes)
+
+
 def test_robustness_of_another_suite_is_left_out_and_said() -> None:
     old = score_record("old")
     old.measurements["robustness"]["suite"] = "0"
