@@ -118,7 +118,7 @@ def throughput(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
             model(batch)
             times = watch.measure(partial(_time_box, context, batch))
             speeds[str(size)] = size * len(times) / sum(times)
-            _, outside = _encoder_apart(context, [batch], LEAST_CALLS)
+            _, outside = watch.measure(partial(_encoder_apart, context, [batch], LEAST_CALLS))
             rest[str(size)] = size / median(outside) if outside else speeds[str(size)]
     best = max(speeds, key=lambda size: speeds[size])
     return {

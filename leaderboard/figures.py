@@ -40,7 +40,7 @@ LEGEND_LINE, LEGEND_COLUMN = 0.192, 1.75  # inches
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Looks of a model, the same in every plot; colour, dash and marker each tell models apart."""
+    """Looks of a model, the same in every plot; colour with dash or marker tells it apart."""
 
     colour: str
     dash: Any

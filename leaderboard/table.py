@@ -30,7 +30,7 @@ TERMINAL = (
     *("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "weighted_accuracy", "auroc"),
     *("mae", "corr", "mean_skill", "parameters", "latency_p50", "training_seconds"),
 )
-SLOW = 1.25  # times the best of the workload beside a measurement: the machine was not quiet
+SLOW = 1.25  # as in benchmark.quiet
 ROOM = 16  # letters of a label beside wide gaps in 120 columns
 MEANS_ONLY = ("mean_skill",)  # room for a deviation is lacking; the written tables have it
 NOT_REGRESSION = ("acc5", "acc2", "f1")  # `sims` prints these where `mosi` prints pairs and Acc-7
@@ -177,7 +177,7 @@ def _build(name: str, pairs: list[Source]) -> Table:
     lost = [row.label for row in rows if row.cost_failed]
     if lost:
         notes.append(f"The cost measurement failed for {', '.join(lost)}.")
-    notes += _disturbances(rows, records, hardware)
+    notes += _disturbances(rows, pairs)
     notes += _twins(rows, columns)
     notes += _exemptions(records)
     training = _training_devices(records)
@@ -202,27 +202,28 @@ def _build(name: str, pairs: list[Source]) -> Table:
     )
 
 
-def _disturbances(rows: Sequence[Row], records: Sequence[Record], hardware: str) -> list[str]:
+def _disturbances(rows: Sequence[Row], pairs: Sequence[Source]) -> list[str]:
     """Which rows were timed while a fixed workload beside them took much longer than elsewhere."""
+    records = dict(pairs)
     beside: dict[str, float] = {}
     best = float("inf")
-    for record in records:
-        if record.cell.hardware != hardware:
-            continue
-        for name in ("latency", "throughput"):
-            found = (record.measurements.get("cost") or {}).get(name) or {}
-            if "workload_ms" in found:
-                key = record.cell.model
-                beside[key] = max(beside.get(key, 0.0), found["workload_ms"])
-                best = min(best, found["workload_best_ms"])
-    slowed = [row.label for row in rows if beside.get(row.model, 0.0) > SLOW * best]
+    for row in rows:
+        entry = row.entries.get("latency_p50")
+        for path in entry.sources if entry else []:
+            cost = records[path].measurements["cost"]
+            for found in (cost["latency"], cost["throughput"]):
+                if "workload_ms" in found:
+                    worst = max(beside.get(row.label, 0.0), found["workload_ms"])
+                    beside[row.label] = worst
+                    best = min(best, found["workload_best_ms"])
+    slowed = [label for label, worst in beside.items() if worst > SLOW * best]
     if not slowed:
         return []
     factor = max(beside.values()) / best
     return [
-        f"Something else slowed the processor while {', '.join(slowed)} were timed (a fixed "
-        f"workload beside them took up to {factor:.1f} of its best time): their latency and "
-        f"throughput are bounds; `--overwrite costs` measures again."
+        f"Something slowed the processor while {', '.join(slowed)} were timed (a fixed workload "
+        f"beside them took up to {factor:.1f} of its best time): their latency and throughput are "
+        f"bounds; `--overwrite costs` measures again."
     ]
 
 

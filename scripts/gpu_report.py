@@ -253,7 +253,8 @@ JOB = """
 ## The main job
 
 Means over the seeds. *p* is that of Welch's t-test between the devices, before its correction;
-dropout differs between them. Training speeds are medians; latency (p50, one sample) and throughput
+dropout differs between them, and with few seeds only a gross difference is significant; the exact
+comparison is the one above. Training speeds are medians; latency (p50, one sample) and throughput
 (best batch) are measured alone.
 """
 
@@ -303,7 +304,7 @@ def main() -> int:
             found = steps[name] = compare(get_model(name), options.device)
             if max(found.prediction, found.gradient) > options.step_tolerance:
                 wrong.append(f"{name}: differs from the CPU at equal weights")
-            if not found.repeats and not found.declared:
+            if not found.repeats:
                 wrong.append(f"{name}: a second training gave other numbers")
             if found.waits and not found.declared:
                 wrong.append(f"{name}: waits {found.waits:.1f} times a step")

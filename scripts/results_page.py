@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmark.execute import all_records
 from benchmark.results import write_text
+from leaderboard.figures import write_bytes
 from leaderboard.markdown import markdown
 from leaderboard.table import build_tables
 
@@ -51,8 +52,7 @@ def keep(name: str, folders: list[Path]) -> None:
             entry = tarfile.TarInfo(place)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / f"{name}.tar.xz").write_bytes(packed.getvalue())
+    write_bytes(KEPT / f"{name}.tar.xz", packed.getvalue())
 
 
 @contextmanager

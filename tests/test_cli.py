@@ -207,6 +207,24 @@ def test_a_method_imported_by_a_script_reaches_the_workers(tmp_path: Path) -> No
     assert answer.stdout.strip() == "['done', 'done']", answer.stderr
 
 
+def test_a_script_without_a_main_guard_is_told_so_and_no_cell_is_lost(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from benchmark import run\nrun(models=['prior'], seeds=1, jobs=1, folder='out')\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert "put the call below `if __name__ == '__main__':`" in answer.stderr
+    assert not list(tmp_path.rglob("*.json"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -351,8 +351,8 @@ def test_training_times_of_two_devices_are_neither_ranked_nor_drawn() -> None:
 
 
 def test_costs_measured_while_the_machine_was_busy_are_named() -> None:
-    def costs(model: str, workload: float) -> Record:
-        record = cost_record(model)
+    def costs(model: str, workload: float, **changes: Any) -> Record:
+        record = cost_record(model, **changes)
         cost = record.measurements["cost"]
         cost["latency"] |= {"workload_ms": workload, "workload_best_ms": 0.2}
         return record
@@ -361,6 +361,9 @@ def test_costs_measured_while_the_machine_was_busy_are_named() -> None:
     (note,) = [note for note in table.notes if "slowed the processor" in note]
     assert "while b were timed" in note
     assert "1.6 of its best time" in note
+    other = [score_record("a", variant="mmsa"), costs("a", 0.32, variant="mmsa")]
+    rows = build(score_record("a"), costs("a", 0.21), *other)
+    assert any("while a (mmsa) were timed" in note for note in rows.notes)
     quiet = build(score_record("a"), score_record("b"), costs("a", 0.21), costs("b", 0.24))
     assert not any("slowed" in note for note in quiet.notes)
 

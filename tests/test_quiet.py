@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmark.quiet import Watch
+from benchmark.quiet import SLOW, Watch
+from leaderboard import table
 
 QUIET, LOUD = 1e-4, 1.6e-4
 
@@ -20,6 +21,10 @@ def script(monkeypatch: pytest.MonkeyPatch):
         return watch
 
     return make
+
+
+def test_tables_call_slow_what_measurements_do() -> None:
+    assert table.SLOW == SLOW
 
 
 def test_a_quiet_machine_is_measured_once(script) -> None:
