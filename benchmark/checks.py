@@ -24,7 +24,7 @@ from benchmark.batch import MODALITIES, Batch
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims, Model, Output
-from benchmark.registry import ModelEntry
+from benchmark.registry import PLAIN_ENCODERS, ModelEntry
 from benchmark.task import Task, multiclass, regression
 from benchmark.trial import (
     SCORE,
@@ -407,9 +407,13 @@ def check_defaults(entry: ModelEntry) -> None:
                 f"stand behind a * each with its name and default, or --set cannot reach them"
             )
     entry.resolve("")
-    for dataset in entry.defaults:
-        settings, config = entry.resolve(dataset)
-        if settings.get("text_encoder", "auto") not in ("auto", "scratch", "features"):
+    pretrained = {"text_encoder": "pretrained"}
+    for dataset, overrides in (
+        *((name, {}) for name in entry.defaults),
+        *((name, pretrained) for name in entry.fine_tuning),
+    ):
+        settings, config = entry.resolve(dataset, overrides)
+        if settings.get("text_encoder", "auto") not in PLAIN_ENCODERS:
             settings["text_encoder"] = "scratch"  # pretrained weights are not at hand
         dims = DATASETS.get(dataset, tiny_dims(entry.cls))
         dims = dims if entry.cls.needs_lengths else replace(dims, lengths={})

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,15 @@ from benchmark.datasets.spec import Dataset
 from benchmark.datasets.tokens import encoder_identity
 from benchmark.environment import check_device, hardware
 from benchmark.errors import UserError, unknown
-from benchmark.registry import get_evaluation, get_model, list_models, load_plugin
+from benchmark.harness import harness_version
+from benchmark.registry import (
+    PLAIN_ENCODERS,
+    ModelEntry,
+    get_evaluation,
+    get_model,
+    list_models,
+    load_plugin,
+)
 from benchmark.results import Cell
 
 
@@ -32,6 +40,8 @@ class Plan:
     plugins: tuple[str, ...]
     file: str
     folder: Path
+    changed: dict[str, Any] = field(default_factory=dict)
+    recipe: str = ""
 
     @property
     def protocol(self) -> Protocol:
@@ -101,7 +111,8 @@ def plan_grid(
             own_settings = dict(overrides[name])
             if text_encoder and "text_encoder" in entry.parameters:
                 own_settings.setdefault("text_encoder", text_encoder)
-            arguments, config = entry.resolve(dataset.name.removesuffix(SUFFIX), own_settings)
+            base = dataset.name.removesuffix(SUFFIX)
+            arguments, config = entry.resolve(base, own_settings)
             return Plan(
                 cell=Cell(
                     model=name,
@@ -116,6 +127,8 @@ def plan_grid(
                     protocol=rules.model_dump(mode="json"),
                     source=entry.source_digest,
                     hardware=hardware(device, threads, rules.precision) if part == "cost" else "",
+                    fold=seed % len(folds) if len(folds) > 1 else None,
+                    harness=harness_version(),
                 ),
                 dataset=dataset_name,
                 task=dataset.task.to_dict(),
@@ -127,6 +140,8 @@ def plan_grid(
                 plugins=tuple(str(plugin) for plugin in plugins),
                 file=entry.file,
                 folder=Path(folder),
+                changed=_changed(entry, base, own_settings, arguments, config),
+                recipe=entry.recipe(base, own_settings),
             )
 
         plans += [plan(name, seed, "score") for seed in chosen_seeds for name in names]
@@ -173,11 +188,31 @@ def split_settings(names: Sequence[str], settings: Mapping[str, Any]) -> dict[st
     return result
 
 
+def _changed(
+    entry: ModelEntry,
+    dataset: str,
+    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    config: TrainConfig,
+) -> dict[str, Any]:
+    """The settings of a run that are not those registered for the dataset.
+
+    A text encoder brings its own registered settings: then it alone is named.
+    """
+    encoder = {key: given[key] for key in ("text_encoder",) if key in given}
+    expected, schedule = entry.resolve(dataset, encoder)
+    plain, _ = entry.resolve(dataset)
+    expected = {**expected, **{key: plain[key] for key in encoder}}
+    used = {**_describe(arguments), **config.model_dump(mode="json")}
+    usual = {**expected, **schedule.model_dump(mode="json")}
+    return {key: value for key, value in used.items() if value != usual[key]}
+
+
 def _describe(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor arguments as records keep them: an encoder by its content, not by its path."""
     described = dict(arguments)
     encoder = described.get("text_encoder")
-    if isinstance(encoder, str) and encoder not in ("", "auto", "scratch", "features"):
+    if isinstance(encoder, str) and encoder not in PLAIN_ENCODERS:
         described["text_encoder"] = encoder_identity(encoder)
     return described
 

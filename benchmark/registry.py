@@ -20,6 +20,9 @@ from benchmark.model import Dims, Model
 
 PACKAGES = ("robustness", "baselines", "methods")
 TRAIN_FIELDS = frozenset(TrainConfig.model_fields)
+PLAIN_ENCODERS = ("", "auto", "scratch", "features")  # all others are pretrained
+RECIPE, UNTUNED = "recipe", "untuned default"
+RECIPES = ("published", "chosen on validation", UNTUNED)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class ModelEntry:
     source: str = ""
     kind: Literal["floor", "baseline", "method", "plugin"] = "plugin"
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fine_tuning: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     smoke: Mapping[str, Any] = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
     no_capture: str = ""
@@ -70,7 +74,8 @@ class ModelEntry:
             UserError: an unknown key or a value that is not allowed.
         """
         parameters = self.parameters
-        given = {**self.defaults.get(dataset, {}), **(overrides or {})}
+        given = {**self._declared(dataset, overrides or {}), **(overrides or {})}
+        given.pop(RECIPE, None)
         for key in given:
             if key not in parameters and key not in TRAIN_FIELDS:
                 raise unknown(f"setting of {self.name}", key, [*parameters, *TRAIN_FIELDS])
@@ -93,6 +98,18 @@ class ModelEntry:
                 f"got {first['input']!r}"
             ) from None
         return settings, config
+
+    def recipe(self, dataset: str, overrides: Mapping[str, Any] | None = None) -> str:
+        """Where the settings declared for a dataset come from, beginning with one of `RECIPES`."""
+        return str(self._declared(dataset, overrides or {}).get(RECIPE, UNTUNED))
+
+    def _declared(self, dataset: str, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What stands beside the model: for a pretrained text encoder its fine-tuning recipe."""
+        if overrides.get("text_encoder", "auto") in PLAIN_ENCODERS:
+            return self.defaults.get(dataset, {})
+        if dataset in self.fine_tuning or "" in self.fine_tuning:
+            return self.fine_tuning.get(dataset, self.fine_tuning.get("", {}))
+        return self.defaults.get(dataset, {})
 
     def _checked(self, name: str, value: Any) -> Any:
         """The value of a hyperparameter, if it is of the type that the constructor declares."""
@@ -134,6 +151,7 @@ def register_model(
     source: str = "",
     kind: Literal["floor", "baseline", "method", "plugin"] | None = None,
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    fine_tuning: Mapping[str, Mapping[str, Any]] | None = None,
     smoke: Mapping[str, Any] | None = None,
     exempt: Mapping[str, str] | None = None,
     no_capture: str = "",
@@ -145,7 +163,11 @@ def register_model(
         paper: authors, title, venue, year.
         source: where the reference code lives, or that there is none.
         kind: how tables group it; by default from the folder of its file.
-        defaults: dataset name -> settings that differ from the signature (model or training).
+        defaults: dataset name -> settings that differ from the signature (model or training); the
+            key `recipe` says where they come from, `published`, `chosen on validation` or `untuned
+            default`, each with details after a colon.
+        fine_tuning: the same for a run with a pretrained text encoder; the empty name holds for
+            every dataset that is not named.
         smoke: settings that make it small for the conformance checks.
         exempt: check name -> reason why the model breaks that promise on purpose.
         no_capture: why a training step cannot be captured in a CUDA graph; empty if it can.
@@ -164,6 +186,7 @@ def register_model(
             source,
             kind or guessed,
             defaults or {},
+            fine_tuning or {},
             smoke or {},
             exempt or {},
             no_capture,
@@ -174,7 +197,13 @@ def register_model(
                 f"two models want the name {name!r}: {taken.cls.__module__}."
                 f"{taken.cls.__qualname__} and {cls.__module__}.{cls.__qualname__}"
             )
-        clash = TRAIN_FIELDS & set(entry.parameters)
+        for values in (*entry.defaults.values(), *entry.fine_tuning.values()):
+            if not str(values.get(RECIPE, UNTUNED)).startswith(RECIPES):
+                raise ValueError(
+                    f"{name}: a recipe begins with {', '.join(map(repr, RECIPES))}, "
+                    f"got {values[RECIPE]!r}"
+                )
+        clash = ({*TRAIN_FIELDS, RECIPE}) & set(entry.parameters)
         if clash:
             raise ValueError(
                 f"{name}: __init__ takes {', '.join(sorted(clash))}, which training settings "

@@ -34,6 +34,8 @@ class Cell(BaseModel):
         protocol: all fields of the protocol.
         source: hash of the model's source files.
         hardware: for `cost` the processor, threads and precision; empty for `score`.
+        fold: the fold that is the test split, where a dataset is cross-validated.
+        harness: version of the harness; empty in records from before it was kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,11 +52,17 @@ class Cell(BaseModel):
     protocol: dict[str, Any]
     source: str
     hardware: str = ""
+    fold: int | None = None
+    harness: str = ""
 
     @property
     def key(self) -> str:
         """Twelve hex digits that change with any field."""
-        return digest(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        for name in ("fold", "harness"):  # records from before these keep their name
+            if not self.harness:
+                del values[name]
+        return digest(values)
 
     @property
     def title(self) -> str:
@@ -131,6 +139,10 @@ class Record(BaseModel):
         training: how it ended; None for cost cells and failures before training.
         task: what the label means, as `Task.to_dict` writes it.
         exempt: promises that the model breaks on purpose -> reason.
+        broken: promises that a model from outside was seen to break -> what was seen.
+        changed: settings that differ from the registered defaults for the dataset.
+        recipe: where the defaults come from: `published`, `chosen on validation` (how), or
+            `untuned default`; empty in records from before it was kept.
         measurements: evaluation name -> plain values (`accuracy`, `cost`, `robustness`, ...).
         environment: versions, device, threads, flags, commit.
         wall_seconds: of the whole cell.
@@ -146,6 +158,9 @@ class Record(BaseModel):
     training: Training | None = None
     task: dict[str, Any] = Field(default_factory=dict)
     exempt: dict[str, str] = Field(default_factory=dict)
+    broken: dict[str, str] = Field(default_factory=dict)
+    changed: dict[str, Any] = Field(default_factory=dict)
+    recipe: str = ""
     measurements: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
     wall_seconds: float = 0.0

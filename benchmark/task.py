@@ -1,6 +1,6 @@
 """Task: what a label means, its loss, and which metrics score it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -39,6 +39,17 @@ class Task:
     def span(self) -> float:
         """Half the width of the label range: the largest deviation from its centre."""
         return (self.high - self.low) / 2
+
+    @property
+    def centre(self) -> float:
+        """What the harness subtracts from a regression's labels before a model sees them."""
+        return self.neutral if self.kind == "regression" else 0.0
+
+    def centred(self) -> "Task":
+        """The task as models see it: a regression whose neutral label is 0."""
+        if not self.centre:
+            return self
+        return replace(self, low=self.low - self.centre, high=self.high - self.centre, neutral=0.0)
 
     def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
         """Mean absolute error, cross-entropy or binary cross-entropy, a scalar."""
