@@ -32,12 +32,12 @@ CORE_MODELS = (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="An honest benchmark of multimodal sentiment and emotion models: accuracy, cost, "
     "inference time and robustness under one protocol.",
-    epilog="`--debug` anywhere shows the traceback of an error. "
+    epilog="`--debug` anywhere shows the traceback of an error and of a failing cell. "
     "`affectbench run` alone compares ten models on the embedded data.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Import, check and list datasets.")
@@ -69,6 +69,38 @@ EncoderOption = Annotated[
 ]
 
 
+NamesOption = Annotated[
+    Literal["registered", "paper"],
+    typer.Option("--names", help="What tables call the models: `mag-bert` or MAG-BERT."),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        from benchmark.harness import harness_version
+
+        try:
+            number = version("affectbench")
+        except PackageNotFoundError:
+            number = "not installed"
+        print(f"affectbench {number}, harness {harness_version()}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
 def console() -> Console:
     """Standard output, at least 120 columns wide where it is no terminal."""
     terminal = sys.stdout.isatty()
@@ -98,8 +130,23 @@ def run(
         str, typer.Option(help="How many seeds, from 0, or which: `5` or `0,3,7,` .")
     ] = "3",
     protocol: Annotated[
-        str, typer.Option(help="`quick` for a look, `standard` for a paper.")
+        str,
+        typer.Option(help="`quick` for a look, `standard` for a paper, or a TOML or JSON file."),
     ] = "quick",
+    corruptions: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the robustness curves, comma-separated or repeated; see `ls corruptions`.",
+            show_default="the protocol's",
+        ),
+    ] = None,
+    levels: Annotated[
+        str,
+        typer.Option(
+            help="Of the corruptions, from 0 to at most 1: `0,0.25,0.5`.",
+            show_default="the protocol's",
+        ),
+    ] = "",
     precision: Annotated[
         Literal["fp32", "tf32", "bf16"] | None,
         typer.Option(help="Of training and evaluation.", show_default="the protocol's, fp32"),
@@ -116,7 +163,9 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="`key=value` for every model that knows the key, or `model.key=value`."
+            "--set",
+            help="`key=value` for every model that knows the key, or `model.key=value`; "
+            "`key=a,b` runs both.",
         ),
     ] = None,
     text_encoder: EncoderOption = "",
@@ -129,22 +178,27 @@ def run(
             help="Which cells to run again: only missing ones, failed ones too, all costs, all."
         ),
     ] = "missing",
+    names: NamesOption = "registered",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid and stop.")] = False,
 ) -> None:
     """Train, evaluate and measure models, then print and write the leaderboard.
 
-    A second run does nothing for cells that have a record; a killed run continues.
+    A second run does nothing for cells that have a record; a killed run continues. The tables
+    cover all records of the output folder. What a cell prints is in a `.log` beside its record.
     """
+    from benchmark.config import changed_protocol, get_protocol
     from benchmark.execute import execute
     from benchmark.grid import plan_grid
 
-    names = _split(model) or ([] if plugin else list(CORE_MODELS))
     screen = console()
+    changes: dict[str, Any] = {"corruptions": _split(corruptions), "levels": _levels(levels)}
+    rules = get_protocol(protocol)
+    changes = {key: value for key, value in changes.items() if value}
     plans = plan_grid(
-        models=names,
+        models=_split(model) or ([] if plugin else list(CORE_MODELS)),
         datasets=_split(dataset) or ["synthetic"],
         seeds=_seeds(seeds),
-        protocol=protocol,
+        protocol=changed_protocol(rules, changes) if changes else rules,
         precision=precision,
         settings=_settings(settings),
         data=data,
@@ -159,8 +213,13 @@ def run(
         return
     with _progress(screen, plans) as show:
         outcome = execute(plans, jobs=jobs, overwrite=overwrite, on_event=show)
-    written = _write_tables(screen, outcome.records, output)
+    at_hand = {(plan.cell.dataset, plan.protocol.digest) for plan in plans}
+    written = _write_tables(screen, _readable(screen, output), output, names, at_hand)
     _print_summary(screen, outcome, written, output)
+    if outcome.interrupted:
+        done = outcome.found + outcome.made
+        screen.print(f"stopped: {done} of {len(plans)} cells done; the same command continues")
+        raise typer.Exit(130)
     if outcome.problems:
         raise typer.Exit(1)
 
@@ -168,14 +227,14 @@ def run(
 @app.command()
 def ls(
     what: Annotated[
-        Literal["models", "datasets", "protocols", "evaluations", "settings"],
+        Literal["models", "datasets", "protocols", "corruptions", "evaluations", "settings"],
         typer.Argument(help="What to list."),
     ] = "models",
     name: Annotated[str, typer.Argument(help="With `settings`: of which model.")] = "",
     data: DataOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """List models, datasets, protocols, evaluations, or the settings of one model."""
+    """List models, datasets, protocols, corruptions, evaluations, or one model's settings."""
     from rich.table import Table
 
     from benchmark.registry import (
@@ -207,6 +266,13 @@ def ls(
         rows = {key: rules.model_dump() for key, rules in PROTOCOLS.items()}
         for field in next(iter(rows.values())):
             table.add_row(field, *(str(values[field]) for values in rows.values()))
+    elif what == "corruptions":
+        from robustness.corruptions import CORRUPTIONS
+
+        for header in ("corruption", "a level of 1 is", "what it does"):
+            table.add_column(header, no_wrap=header == "corruption")
+        for corruption in CORRUPTIONS.values():
+            table.add_row(corruption.name, corruption.unit, corruption.description)
     elif what == "evaluations":
         table.add_column("evaluation", no_wrap=True)
         table.add_column("what it measures")
@@ -286,6 +352,7 @@ def leaderboard(
         Path | None,
         typer.Option("-o", "--output", help="Where to write.", show_default="the first folder"),
     ] = None,
+    names: NamesOption = "registered",
 ) -> None:
     """Write tables and plots anew from the records of one or more runs."""
     from benchmark.execute import all_records
@@ -293,7 +360,7 @@ def leaderboard(
     chosen = folders or [Path("results")]
     records = [pair for folder in chosen for pair in all_records(folder)]
     screen = console()
-    written = _write_tables(screen, records, output or chosen[0])
+    written = _write_tables(screen, records, output or chosen[0], names)
     screen.print(f"{len(written)} files in {output or chosen[0]}")
 
 
@@ -381,20 +448,41 @@ def _seeds(text: str) -> int | list[int]:
     return count
 
 
-def _settings(pairs: list[str] | None) -> dict[str, Any]:
+def _levels(text: str) -> tuple[float, ...]:
     from benchmark.errors import UserError
 
-    settings: dict[str, Any] = {}
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UserError(f"--levels takes numbers such as 0,0.25,0.5, got {text!r}") from None
+
+
+def _settings(pairs: list[str] | None) -> list[dict[str, Any]]:
+    """Every combination of the values given; one of no settings where none is."""
+    from itertools import product
+
+    from benchmark.errors import UserError
+
+    values: dict[str, list[Any]] = {}
     for pair in pairs or []:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
+        key, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or not key:
             raise UserError(f"--set takes key=value, got {pair!r}")
-        try:
-            settings[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            words = {"true": True, "false": False, "none": None}
-            settings[key.strip()] = words.get(value.strip().lower(), value.strip())
-    return settings
+        if key in values:
+            raise UserError(f"--set {key} is given twice; {key}=a,b runs both values")
+        values[key] = _values(text)
+    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+
+
+def _values(text: str) -> list[Any]:
+    """The value of a setting, or the several ones that commas part."""
+    try:
+        return [json.loads(text)]
+    except json.JSONDecodeError:
+        words = {"true": True, "false": False, "none": None}
+        if "," not in text:
+            return [words.get(text.lower(), text)]
+    return [value for part in text.split(",") if part.strip() for value in _values(part.strip())]
 
 
 def _print_grid(screen: Console, plans: "list[Plan]", overwrite: Any) -> None:
@@ -454,22 +542,34 @@ class _progress:
 
     def show(self, event: "Event") -> None:
         """Show one event."""
-        key = event.plan.cell.key
+        cell = event.plan.cell
+        if event.kind in ("declined", "broken"):
+            verb = "is left out" if event.kind == "declined" else "breaks the"
+            self.screen.print(
+                f"{cell.dataset}/{cell.model} {verb}{':' if event.kind == 'declined' else ''} "
+                f"{event.sentence}",
+                markup=False,
+                style="yellow",
+            )
+            return
         if event.kind in ("skipped", "finished"):
             self.finished += 1
-        if self.live is None:
-            if event.kind == "finished" and event.record is not None:
-                self.screen.print(
-                    f"[{self.finished}/{self.total}] {event.plan.cell.title}: "
-                    f"{_sentence(event.record)}",
-                    markup=False,
-                )
-            return
+        if self.live is not None:
+            self._draw(event)
+        elif event.kind == "finished" and event.record is not None:
+            self.screen.print(
+                f"[{self.finished}/{self.total}] {cell.title}: {_sentence(event.record)}",
+                markup=False,
+            )
+
+    def _draw(self, event: "Event") -> None:
+        """Bring the live display up to date."""
+        key = event.plan.cell.key
         if event.kind == "started":
-            self.lines[key] = self.live.add_task(event.plan.cell.title, total=None, note="")
+            self.lines[key] = self.live.add_task(escape(event.plan.cell.title), total=None, note="")
         elif event.kind == "epoch" and event.epoch is not None and key in self.lines:
-            value = next(iter(event.epoch.valid.values()), None)
-            note = "" if value is None else f"valid {next(iter(event.epoch.valid))} {value:.3f}"
+            name, value = next(iter(event.epoch.valid.items()), ("", None))
+            note = "" if value is None else f"valid {name} {value:.3f}"
             self.live.update(
                 self.lines[key], total=event.epochs, completed=event.epoch.epoch, note=note
             )
@@ -479,26 +579,47 @@ class _progress:
 
 
 def _sentence(record: Any) -> str:
-    """What a plain progress line says of a finished cell."""
+    """What a plain progress line says of a finished cell: never a test score."""
     seconds = f"{record.wall_seconds:.1f} s"
     if record.status != "done":
-        return f"{record.status} after {seconds}: {record.error.message if record.error else ''}"
+        return f"{record.status} after {seconds}"
     if record.training is None:
         return f"measured in {seconds}"
     training = record.training
-    test = record.measurements.get("accuracy", {}).get("test", {})
-    name = training.selection
-    value = test.get(name)
-    shown = "" if value is None else f", test {name} {value:.4f}"
+    value = training.best_value
+    shown = "" if value is None else f", valid {training.selection} {value:.4f}"
     return f"{training.epochs} epochs, best {training.best_epoch}{shown}, {seconds}"
 
 
-def _write_tables(screen: Console, records: Any, output: Path) -> list[Path]:
+def _readable(screen: Console, output: Path) -> list[Any]:
+    """All records of an output folder; one that cannot be read is named and left out."""
+    from benchmark.errors import UserError
+    from benchmark.results import read_record, record_files
+
+    records = []
+    for path in record_files(output):
+        try:
+            records.append((path, read_record(path)))
+        except UserError as error:
+            screen.print(f"left out of the tables: {error}", markup=False, style="yellow")
+    return records
+
+
+def _write_tables(
+    screen: Console,
+    records: Any,
+    output: Path,
+    names: Literal["registered", "paper"],
+    at_hand: set[tuple[str, str]] | None = None,
+) -> list[Path]:
+    """Write the tables of all records, and print those of the datasets and protocol at hand."""
+    from benchmark.config import digest
     from leaderboard.report import write_leaderboard
     from leaderboard.table import build_tables, terminal_table
 
     for table in build_tables(records):
-        screen.print(terminal_table(table))
+        if at_hand is None or (table.dataset, digest(table.protocol)) in at_hand:
+            screen.print(terminal_table(table))
     return write_leaderboard(records, output)
 
 
@@ -507,15 +628,27 @@ def _print_summary(screen: Console, outcome: "Outcome", written: list[Path], out
         f"{outcome.made} cells run, {outcome.found} found, {len(outcome.problems)} without a "
         f"result, {outcome.seconds:.1f} s"
     )
-    for title, sentence in outcome.problems:
-        screen.print(f"[red]{title}[/red]: {escape(sentence)}")
+    told: dict[str, list[Any]] = {}
+    for problem in outcome.problems:
+        told.setdefault(problem.sentence, []).append(problem)
+    for sentence, problems in told.items():
+        titles = ", ".join(problem.title for problem in problems[:3])
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        screen.print(f"[red]{escape(titles)}{more}[/red]: {escape(sentence)}")
+        if _debugging() and problems[0].traceback:
+            screen.print(problems[0].traceback, markup=False)
     tables = [path.name for path in written if path.parent == output]
-    screen.print(f"{', '.join(tables)} and plots/ in {output}")
+    screen.print(f"{', '.join(tables)} and plots/ in {escape(str(output))}")
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get("AFFECTBENCH_DEBUG"))
 
 
 def main() -> None:
     """Run the command; a user's mistake ends in one sentence and exit code 2."""
-    debug = "--debug" in sys.argv or bool(os.environ.get("AFFECTBENCH_DEBUG"))
+    if "--debug" in sys.argv:
+        os.environ["AFFECTBENCH_DEBUG"] = "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         app()
@@ -525,7 +658,7 @@ def main() -> None:
     except Exception as error:
         from benchmark.errors import UserError
 
-        if debug or not isinstance(error, UserError):
+        if _debugging() or not isinstance(error, UserError):
             raise
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)

@@ -5,7 +5,7 @@ from benchmark.config import Protocol, TrainConfig
 from benchmark.datasets.load import load_dataset
 from benchmark.errors import UserError
 from benchmark.evaluate import EvaluationContext
-from benchmark.execute import run
+from benchmark.execute import run, to_frame
 from benchmark.model import Batches, Dims, Model, Output, parameter_groups
 from benchmark.registry import create_model, list_models, register_evaluation, register_model
 from benchmark.task import Task, multiclass, multilabel, regression
@@ -33,4 +33,5 @@ __all__ = [
     "register_model",
     "regression",
     "run",
+    "to_frame",
 ]

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmark.errors import UserError
+
 MODALITIES = ("text", "audio", "vision")
 
 
@@ -34,6 +36,51 @@ class Stream:
         return (self.values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
+class Sealed(Tensor):
+    """Stands where prediction has no label and no place in the split: shape and device are told.
+
+    What is below is NaN (-1 for whole numbers), so that nothing is there to be found either.
+    """
+
+    blank: Tensor
+
+    @staticmethod
+    def of(value: Tensor) -> "Sealed":
+        """A seal of the same shape, type and device."""
+        if isinstance(value, Sealed):
+            return value
+        filler = float("nan") if value.is_floating_point() else -1
+        blank = torch.full_like(value, filler)
+        sealed: Sealed = blank.as_subclass(Sealed)
+        sealed.blank = blank
+        return sealed
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Answer questions about shape and device, refuse all others.
+
+        Raises:
+            UserError: the values are asked for.
+        """
+        if getattr(func, "__self__", func) in _TOLD or func in _TOLD:
+            return super().__torch_function__(  # type: ignore[no-untyped-call]
+                func, types, args, kwargs or {}
+            )
+        raise UserError(
+            "the model reads label, unimodal_labels or index while it predicts; they are known in "
+            "training only: predict from the streams and the tokens"
+        )
+
+
+_TOLD = {
+    *(getattr(Tensor, name) for name in ("shape", "device", "dtype", "ndim", "is_cuda")),
+    *(getattr(Tensor, name) for name in ("size", "dim", "numel", "__len__", "is_floating_point")),
+    *(getattr(Tensor, name) for name in ("__repr__",)),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Samples with their labels, on one device.
@@ -42,8 +89,9 @@ class Batch:
         text: word or utterance vectors; may be missing where a dataset holds tokens only.
         audio: acoustic features.
         vision: visual features.
-        label: float `(B,)` for regression, int64 `(B,)` for classes, float `(B, C)` for multilabel.
-        index: int64 `(B,)`, the place of each sample in its split.
+        label: float `(B,)` for regression, the deviation from the task's neutral label; int64
+            `(B,)` for classes, float `(B, C)` for multilabel. Sealed while a model predicts.
+        index: int64 `(B,)`, the place of each sample in its split. Sealed likewise.
         token_ids: int64 `(B, K)` or None where the dataset has no tokens; first and last valid
             token are the start and end marks of the vocabulary.
         token_mask: bool `(B, K)`, a prefix of each row; all False where the text is missing.
@@ -65,7 +113,7 @@ class Batch:
     extra: Mapping[str, Stream] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return int(self.index.shape[0])
+        return int(self.text.mask.shape[0])
 
     @property
     def streams(self) -> tuple[Stream, Stream, Stream]:
@@ -105,6 +153,24 @@ class Batch:
             batch = replace(batch, token_mask=torch.zeros_like(batch.token_mask))
         return batch
 
+    def sealed(self) -> "Batch":
+        """The same batch as prediction gets it: whoever reads labels or places meets an error."""
+        return replace(
+            self,
+            label=Sealed.of(self.label),
+            index=Sealed.of(self.index),
+            unimodal_labels={
+                name: Sealed.of(value) for name, value in self.unimodal_labels.items()
+            },
+        )
+
+    def centred(self, centre: float) -> "Batch":
+        """The same batch with labels as deviations from `centre`; itself where that is 0."""
+        if not centre:
+            return self
+        unimodal = {name: value - centre for name, value in self.unimodal_labels.items()}
+        return replace(self, label=self.label - centre, unimodal_labels=unimodal)
+
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         def stream(value: Stream) -> Stream:
             return Stream(function(value.values), function(value.mask))
@@ -112,15 +178,20 @@ class Batch:
         def maybe(value: Tensor | None) -> Tensor | None:
             return None if value is None else function(value)
 
+        def kept(value: Tensor) -> Tensor:
+            return (
+                Sealed.of(function(value.blank)) if isinstance(value, Sealed) else function(value)
+            )
+
         return Batch(
             text=stream(self.text),
             audio=stream(self.audio),
             vision=stream(self.vision),
-            label=function(self.label),
-            index=function(self.index),
+            label=kept(self.label),
+            index=kept(self.index),
             token_ids=maybe(self.token_ids),
             token_mask=maybe(self.token_mask),
             token_words=maybe(self.token_words),
-            unimodal_labels={name: function(value) for name, value in self.unimodal_labels.items()},
+            unimodal_labels={name: kept(value) for name, value in self.unimodal_labels.items()},
             extra={name: stream(value) for name, value in self.extra.items()},
         )

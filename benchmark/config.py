@@ -2,11 +2,21 @@
 
 import hashlib
 import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from benchmark.errors import unknown
+from benchmark.errors import UserError, unknown
 
 
 def digest(value: Any) -> str:
@@ -111,11 +121,50 @@ PROTOCOLS = {
 
 
 def get_protocol(name: str) -> Protocol:
-    """The protocol of that name.
+    """The protocol of that name, or of a TOML or JSON file.
+
+    A file states the fields that differ from those of its `base`, which is `quick` unless it says
+    otherwise; without a `name` it is called after the file.
 
     Raises:
-        UserError: no such protocol.
+        UserError: no such protocol, or a file that is none.
     """
-    if name not in PROTOCOLS:
-        raise unknown("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    path = Path(name).expanduser()
+    if path.suffix not in (".toml", ".json"):
+        raise unknown("protocol", name, [*PROTOCOLS, "FILE.toml", "FILE.json"])
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"protocol file {name!r} cannot be read: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"protocol file {name!r} holds no table of fields")
+    base = get_protocol(str(values.pop("base", "quick")))
+    return changed_protocol(base, {"name": path.stem, **values})
+
+
+def changed_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:
+    """A protocol with other fields; where nothing else is named it is called after the changes.
+
+    Raises:
+        UserError: an unknown field or a value that is not allowed.
+    """
+    for field in changes:
+        if field not in Protocol.model_fields:
+            raise unknown("field of a protocol", field, Protocol.model_fields)
+    values = base.model_dump()
+    differing = sorted(key for key, value in changes.items() if _plain(value) != values[key])
+    if differing and "name" not in changes:
+        values["name"] = f"{base.name} with other {' and '.join(differing)}"
+    try:
+        return Protocol(**{**values, **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"protocol field {place}: {first['msg']}, got {first['input']!r}") from None
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

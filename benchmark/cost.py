@@ -30,6 +30,7 @@ from benchmark.probe import (
 )
 from benchmark.quiet import Watch
 from benchmark.registry import register_evaluation
+from benchmark.words import build_model
 
 T = TypeVar("T")
 TIME_BOX = 0.05  # seconds for further training steps
@@ -187,8 +188,7 @@ def _featured(context: EvaluationContext) -> EvaluationContext | None:
     for name in ("text_pooling", "pooling"):  # `auto` could choose another network for features
         if settings.get(name) == "auto":
             settings[name] = "mean"
-    model = type(context.model)(dims, **settings)
-    model.task = dims.task
+    model = build_model(type(context.model), dims, settings)
     return replace(context, dataset=dataset, settings=settings, model=model.to(context.device))
 
 
@@ -203,7 +203,11 @@ def _training(context: EvaluationContext) -> tuple[list[str], dict[str, Any] | N
     model, device = duplicate(context.model), context.device
     size = min(context.config.batch_size, len(context.dataset.train))
     # One batch is the whole pool: some losses need a sample's outputs of an earlier epoch.
-    pool = Pool(random_batch(context.dataset.train, size, seed=context.seed, device=device), size)
+    centre = context.dataset.task.centre
+    batch = random_batch(
+        context.dataset.train, size, seed=context.seed, device=device, centre=centre
+    )
+    pool = Pool(batch, size)
     alive: set[str] = set()
     times: list[float] = []
     for step in training_steps(model, pool, context.config, context.protocol.precision):
@@ -243,7 +247,8 @@ def _memory(context: EvaluationContext, notes: list[str]) -> dict[str, Any]:
         measured["training"] = None
         del batches["training"]
     for name, (split, size) in batches.items():
-        batch = random_batch(split, size, seed=context.seed, device=context.device)
+        centre = context.dataset.task.centre
+        batch = random_batch(split, size, seed=context.seed, device=context.device, centre=centre)
         job = _job(context, batch, training=name == "training")
         peak = _attempt(f"{name} memory", partial(_peak, context, job), notes)
         measured[name] = None if peak is None else {"batch": size, **peak}

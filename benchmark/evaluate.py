@@ -13,6 +13,7 @@ from benchmark.datasets.spec import Dataset, Split
 from benchmark.metrics import evaluate_metrics
 from benchmark.model import Model
 from benchmark.registry import register_evaluation
+from benchmark.task import Task
 
 
 def predict(
@@ -20,21 +21,37 @@ def predict(
 ) -> NDArray[np.float32]:
     """Predictions of a whole split in its own order, float32 `(N,)` or logits `(N, C)`.
 
-    The model is in evaluation mode during the call and comes back in the mode it had.
+    Those of a regression are deviations from the neutral label: `in_label_units` gives scores.
+    The model is in evaluation mode during the call and comes back in the mode it had. It never
+    sees labels or places of the samples.
+
+    Args:
+        model: on the device of the batch.
+        batch: the split.
+        batch_size: samples of a forward pass.
+        precision: as in the protocol.
+
+    Raises:
+        UserError: the model reads what is sealed while it predicts.
     """
     training = model.training
     model.eval()
-    device = batch.index.device
+    device = batch.text.mask.device
     with (
         torch.inference_mode(),
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
     ):
         parts = [
-            model(batch.select(index)).prediction.float()
+            model(batch.select(index).sealed()).prediction.float()
             for index in torch.split(torch.arange(len(batch), device=device), batch_size)
         ]
     model.train(training)
     return torch.cat(parts).cpu().numpy()
+
+
+def in_label_units(prediction: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+    """What a model predicts as scores on the scale of the labels; classes as they are."""
+    return prediction + np.float32(task.centre) if task.centre else prediction
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,8 @@ class EvaluationContext:
     """What an evaluation is given.
 
     Attributes:
-        model: the selected checkpoint, or for a timed evaluation the model as initialised.
+        model: the selected checkpoint, which predicts deviations from the neutral label, or for a
+            timed evaluation the model as initialised.
         dataset: with the training and validation splits.
         test: the opened test split; None for a timed evaluation.
         prediction: the model's predictions on `test`, from which every metric is computed.
@@ -69,12 +87,13 @@ class EvaluationContext:
 
     def predict(self, split: Split) -> NDArray[np.float32]:
         """Predict a split, a corrupted one for instance, under the protocol's precision."""
-        return predict(
+        prediction = predict(
             self.model,
             split.batch(self.device),
             batch_size=self.protocol.evaluation_batch,
             precision=self.protocol.precision,
         )
+        return in_label_units(prediction, self.dataset.task)
 
 
 @register_evaluation("accuracy")

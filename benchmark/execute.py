@@ -1,34 +1,52 @@
-"""Many cells: side by side in worker processes, then what is timed, alone."""
+"""Many cells: what can be known before, then trainings side by side, then what is timed, alone."""
 
-import multiprocessing as mp
+import importlib
+import json
 import os
-import signal
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from benchmark.config import Protocol
 from benchmark.errors import UserError
 from benchmark.experiment import failed, run_plan
 from benchmark.grid import Plan, plan_grid
-from benchmark.results import Epoch, Record, find_records, read_record, record_path, write_record
+from benchmark.pool import Pool
+from benchmark.preflight import Verdict, preflight
+from benchmark.results import (
+    Epoch,
+    Record,
+    check_writable,
+    find_records,
+    read_record,
+    record_path,
+    write_record,
+)
 
 Overwrite = Literal["missing", "failed", "costs", "all"]
+TABLES = "leaderboard.report", "leaderboard.runs"  # of the folder above, known by name alone
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something to show: a cell was found done, started, reached an epoch, or finished."""
+    """Something to show of a cell, or that its model declined the data or breaks promises."""
 
-    kind: Literal["skipped", "started", "epoch", "finished"]
+    kind: Literal["skipped", "started", "epoch", "finished", "declined", "broken"]
     plan: Plan
     epoch: Epoch | None = None
     epochs: int = 0
     record: Record | None = None
+    sentence: str = ""
+
+
+class Problem(NamedTuple):
+    """Why a cell has no result."""
+
+    title: str
+    sentence: str
+    traceback: str = ""
 
 
 @dataclass
@@ -39,34 +57,91 @@ class Outcome:
         records: of every cell of the grid, found or made, in the order of the plans.
         made: cells that were run now.
         found: cells whose record was there.
-        problems: title and sentence of every cell that failed, diverged or was not written.
+        declined: dataset and model, and why the model cannot be trained on that data.
+        problems: cells that failed, diverged or were not written.
+        interrupted: the run was stopped by the keyboard; the same call continues it.
         seconds: wall time.
     """
 
     records: list[tuple[Path, Record]] = field(default_factory=list)
     made: int = 0
     found: int = 0
-    problems: list[tuple[str, str]] = field(default_factory=list)
+    declined: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    interrupted: bool = False
     seconds: float = 0.0
 
 
 def run(
     *,
+    models: Sequence[str] = ("all",),
+    datasets: Sequence[str] = ("synthetic",),
+    seeds: int | Sequence[int] = 3,
+    protocol: str | Protocol = "quick",
+    precision: Literal["fp32", "tf32", "bf16"] | None = None,
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    data: str | Path | None = None,
+    text_encoder: str = "",
+    device: str = "cpu",
+    threads: int = 1,
+    plugins: Sequence[str | Path] = (),
+    folder: str | Path = "results",
     jobs: int | None = None,
     overwrite: Overwrite = "missing",
     on_event: Callable[[Event], None] | None = None,
-    **grid: Any,
+    tables: bool = False,
 ) -> Outcome:
-    """Plan a grid and run it: the whole of `affectbench run` but its tables.
+    """Plan a grid and run it: all that `affectbench run` does.
 
     Args:
-        jobs: worker processes; 0 runs in this process, None takes one a core (one on a GPU).
+        models: registered names, or `all`; models of the plugins come along.
+        datasets: names of datasets; `name@folds` cross-validates, seed s on fold s.
+        seeds: how many, from 0, or which.
+        protocol: `quick`, `standard`, the path of a TOML or JSON file, or the rules themselves.
+        precision: instead of the protocol's; its results stand in a table of their own.
+        settings: key or `model.key` -> value, for every chosen model that knows the key; a list of
+            such mappings runs every one of them.
+        data: folder of the datasets; by default the variable AFFECTBENCH_DATA.
+        text_encoder: local folder, hub name or empty, for tokens and for the token models.
+        device: `cpu`, `cuda` or `cuda:n`.
+        threads: processor threads of one cell.
+        plugins: files that register further models.
+        folder: where records go.
+        jobs: worker processes; 0 runs in this process, None takes one a core (one on a GPU), and
+            0 for models whose class has no file, as in a notebook.
         overwrite: which existing records to run again: `missing` none, `failed` those without
             a result, `costs` those of costs, `all`.
         on_event: called in this process as cells proceed.
-        **grid: arguments of `plan_grid`.
+        tables: also write the tables and plots of all records in the folder.
+
+    Raises:
+        UserError: an unknown name or setting, data that cannot be trained on, a folder that cannot
+            be written to.
     """
-    return execute(plan_grid(**grid), jobs=jobs, overwrite=overwrite, on_event=on_event)
+    plans = plan_grid(
+        models=models,
+        datasets=datasets,
+        seeds=seeds,
+        protocol=protocol,
+        precision=precision,
+        settings=settings,
+        data=data,
+        text_encoder=text_encoder,
+        device=device,
+        threads=threads,
+        plugins=plugins,
+        folder=folder,
+    )
+    outcome = execute(plans, jobs=jobs, overwrite=overwrite, on_event=on_event)
+    if tables:
+        report = importlib.import_module(TABLES[0])
+        report.write_leaderboard(all_records(Path(folder)), Path(folder))
+    return outcome
+
+
+def to_frame(folder: str | Path) -> Any:
+    """All numbers of the records below an output folder, a pandas row for each cell and metric."""
+    return importlib.import_module(TABLES[1]).to_frame(Path(folder))
 
 
 def execute(
@@ -78,43 +153,161 @@ def execute(
 ) -> Outcome:
     """Run the cells that have no record yet; trainings side by side, timed cells alone.
 
+    Before the first of them every model is built for its data, and the cheap promises of models
+    from outside are tried.
+
     Raises:
-        UserError: a number of jobs below 0, or a record that cannot be read.
+        UserError: a number of jobs below 0, a folder that cannot be written to, a record that
+            cannot be read, or nothing that can be trained.
     """
     if jobs is not None and jobs < 0:
         raise UserError(f"--jobs takes 0 or more, got {jobs}")
     started = time.perf_counter()
-    tell = on_event or (lambda event: None)
-    outcome = Outcome()
+    for folder in {plan.folder for plan in plans}:
+        check_writable(folder)
+    work = _Work(on_event or (lambda event: None))
     todo = []
     for plan in plans:
         if is_done(plan, overwrite):
-            outcome.found += 1
-            tell(Event("skipped", plan))
+            work.outcome.found += 1
+            work.tell(Event("skipped", plan))
         else:
             todo.append(plan)
-    if jobs is None and plans:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        jobs = 1 if plans[0].device != "cpu" else max(1, (cores or 1) // plans[0].threads)
-    together = [plan for plan in todo if plan.cell.part == "score"]
-    alone = [plan for plan in todo if plan.cell.part == "cost"]
+    try:
+        if todo:
+            _run(work, todo, _count_jobs(plans, jobs))
+    except KeyboardInterrupt:
+        work.outcome.interrupted = True
+    _collect(work, plans)
+    work.outcome.seconds = time.perf_counter() - started
+    return work.outcome
+
+
+def _count_jobs(plans: Sequence[Plan], jobs: int | None) -> int:
+    homeless = sorted({plan.cell.model for plan in plans if not plan.file})
+    if homeless and jobs:
+        raise UserError(
+            f"{', '.join(homeless)} is defined in an interactive session, which worker processes "
+            f"cannot import; pass jobs=0 or put the class into a file"
+        )
+    if jobs is not None or homeless:
+        return jobs or 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 1 if plans[0].device != "cpu" else max(1, (cores or 1) // plans[0].threads)
+
+
+def _run(work: "_Work", todo: Sequence[Plan], jobs: int) -> None:
+    """Preflight, then all score cells, then all cost cells one by one."""
+    firsts = list({_subject(plan): plan for plan in reversed(todo)}.values())[::-1]
     if jobs == 0:
-        for plan in together + alone:
-            _run_here(plan, tell, outcome)
-    else:
-        with _Pool(jobs or 1, tell, outcome) as pool:
-            pool.run(together, jobs or 1)
-            pool.run(alone, 1)
+        for plan in firsts:
+            work.hear(plan, "verdict", preflight(plan), None)
+        for plan in work.accepted(todo):
+            work.run_here(plan)
+        return
+    with Pool(work.hear) as pool:
+        pool.run("preflight", firsts, jobs)
+        accepted = work.accepted(todo)
+        together = [plan for plan in accepted if plan.cell.part == "score"]
+        alone = [plan for plan in accepted if plan.cell.part == "cost"]
+        pool.run("cell", together, jobs, work.start)
+        pool.run("cell", alone, 1, work.start)
+
+
+def _subject(plan: Plan) -> str:
+    """What a preflight is about: a model with its settings and a dataset."""
+    parts = [plan.cell.model, plan.cell.dataset, plan.settings, plan.text_encoder]
+    return json.dumps(parts, default=str)
+
+
+class _Work:
+    """What becomes of the cells of a grid, told and kept."""
+
+    def __init__(self, tell: Callable[[Event], None]):
+        self.tell = tell
+        self.outcome = Outcome()
+        self.verdicts: dict[str, Verdict] = {}
+
+    def start(self, plan: Plan) -> None:
+        self.tell(Event("started", plan))
+
+    def hear(self, plan: Plan, kind: str, value: Any, extra: Any) -> None:
+        """Take a message about a plan; see `benchmark.pool`."""
+        if kind == "epoch":
+            self.tell(Event("epoch", plan, value, extra))
+        elif kind == "finished":
+            self._finished(plan, value)
+        elif kind == "problem":
+            self.outcome.problems.append(Problem(plan.cell.title, value))
+        elif kind == "verdict":
+            self._judge(plan, value)
+        elif _subject(plan) not in self.verdicts:
+            self.verdicts[_subject(plan)] = Verdict()  # its cells will say what is wrong
+        else:
+            self._bury(plan, value)
+
+    def accepted(self, plans: Sequence[Plan]) -> list[Plan]:
+        """The plans that can be run, each with the promises that its model breaks.
+
+        Raises:
+            UserError: there is none, and none was done before.
+        """
+        kept = []
+        for plan in plans:
+            verdict = self.verdicts[_subject(plan)]
+            if not verdict.declined:
+                kept.append(replace(plan, broken=verdict.broken))
+        if not kept and not self.outcome.found:
+            raise UserError("; ".join(dict.fromkeys(s for _, s in self.outcome.declined)))
+        return kept
+
+    def run_here(self, plan: Plan) -> None:
+        """Run a cell in this process."""
+        self.start(plan)
+        try:
+            record = run_plan(plan, lambda epoch, epochs: self.hear(plan, "epoch", epoch, epochs))
+        except UserError as error:
+            self.hear(plan, "problem", str(error), None)
+            return
+        self._finished(plan, record)
+
+    def _judge(self, plan: Plan, verdict: Verdict) -> None:
+        self.verdicts[_subject(plan)] = verdict
+        if verdict.declined:
+            title = f"{plan.cell.dataset}/{plan.cell.model}"
+            self.outcome.declined.append((title, verdict.declined))
+            self.tell(Event("declined", plan, sentence=verdict.declined))
+        for name, sentence in verdict.broken.items():
+            self.tell(Event("broken", plan, sentence=f"promise {name!r}: {sentence}"))
+
+    def _bury(self, plan: Plan, reason: str) -> None:
+        """Write the record of a cell whose worker died."""
+        record = failed(plan, RuntimeError(reason))
+        try:
+            write_record(plan.folder, record, {})
+        except UserError as error:
+            self.outcome.problems.append(Problem(plan.cell.title, str(error)))
+            return
+        self._finished(plan, record)
+
+    def _finished(self, plan: Plan, record: Record) -> None:
+        self.outcome.made += 1
+        self.tell(Event("finished", plan, record=record))
+
+
+def _collect(work: _Work, plans: Sequence[Plan]) -> None:
+    """Read the records of all plans, and say what has no result."""
     for plan in plans:
         path = record_path(plan.folder, plan.cell)
-        if path.is_file():
-            record = read_record(path)
-            outcome.records.append((path, record))
-            if record.status != "done":
-                message = record.error.message if record.error else record.status
-                outcome.problems.append((plan.cell.title, f"{record.status}: {message}"))
-    outcome.seconds = time.perf_counter() - started
-    return outcome
+        if not path.is_file():
+            continue
+        record = read_record(path)
+        work.outcome.records.append((path, record))
+        if record.status != "done":
+            message = record.error.message if record.error else record.status
+            trace = record.error.traceback if record.error else ""
+            problem = Problem(plan.cell.title, f"{record.status}: {message}", trace)
+            work.outcome.problems.append(problem)
 
 
 def is_done(plan: Plan, overwrite: Overwrite = "missing") -> bool:
@@ -125,157 +318,6 @@ def is_done(plan: Plan, overwrite: Overwrite = "missing") -> bool:
     if overwrite == "costs":
         return plan.cell.part != "cost"
     return overwrite == "missing" or read_record(path).status == "done"
-
-
-def _run_here(plan: Plan, tell: Callable[[Event], None], outcome: Outcome) -> None:
-    tell(Event("started", plan))
-    try:
-        record = run_plan(plan, lambda epoch, epochs: tell(Event("epoch", plan, epoch, epochs)))
-    except UserError as error:
-        outcome.problems.append((plan.cell.title, str(error)))
-        return
-    outcome.made += 1
-    tell(Event("finished", plan, record=record))
-
-
-def _work(connection: Connection) -> None:
-    """A worker: receive a plan, run it, send what happens, until told to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-    def tell(*message: Any) -> None:
-        try:
-            connection.send(message)
-        except OSError:
-            os._exit(1)  # nobody listens any more: the cell is to be run again, not to fail
-
-    tell("ready", None, None)
-    while (plan := connection.recv()) is not None:
-        try:
-            record = run_plan(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
-            tell("finished", record.model_copy(update={"history": []}), None)
-        except UserError as error:
-            tell("problem", str(error), None)
-
-
-def _follow_parent() -> None:
-    """End this process as soon as the one that started it is gone, even within a cell."""
-    parent = mp.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-class _Worker:
-    """A process with the connection to it and the plan it works on."""
-
-    def __init__(self, context: Any):
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs,), daemon=False)
-        self.process.start()
-        theirs.close()
-        self.plan: Plan | None = None
-        self.ready = False
-
-    def give(self, plan: Plan) -> None:
-        self.plan = plan
-        self.connection.send(plan)
-
-    def stop(self, *, now: bool = False) -> None:
-        if now:
-            self.process.kill()
-        else:
-            try:
-                self.connection.send(None)
-            except OSError:
-                self.process.kill()
-        self.process.join()
-        self.connection.close()
-
-
-class _Pool:
-    """Workers that outlive their cells, so that libraries are imported once.
-
-    A worker that dies (killed for memory, say) leaves a failed record for its cell, and another
-    takes its place.
-    """
-
-    def __init__(self, jobs: int, tell: Callable[[Event], None], outcome: Outcome):
-        method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
-        self.context = mp.get_context(method)
-        if method == "forkserver":
-            self.context.set_forkserver_preload(["benchmark.preload"])
-        self.jobs, self.tell, self.outcome = jobs, tell, outcome
-        self.workers: list[_Worker] = []
-
-    def __enter__(self) -> "_Pool":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for worker in self.workers:
-            worker.stop(now=kind is not None)
-
-    def run(self, plans: Sequence[Plan], jobs: int) -> None:
-        """Run plans on at most `jobs` workers; the others are stopped first."""
-        waiting = deque(plans)
-        while len(self.workers) > jobs:
-            self.workers.pop().stop()
-        while waiting or any(worker.plan for worker in self.workers):
-            while waiting and len(self.workers) < min(jobs, len(plans)):
-                self.workers.append(_Worker(self.context))
-            for worker in self.workers:
-                if worker.plan is None and waiting:
-                    plan = waiting.popleft()
-                    worker.give(plan)
-                    self.tell(Event("started", plan))
-            busy = [worker for worker in self.workers if worker.plan]
-            ready = wait([w.connection for w in busy] + [w.process.sentinel for w in busy])
-            for worker in busy:
-                if worker.connection in ready or worker.process.sentinel in ready:
-                    self._listen(worker)
-
-    def _listen(self, worker: _Worker) -> None:
-        plan = worker.plan
-        assert plan is not None  # only busy workers are listened to
-        try:
-            kind, value, extra = worker.connection.recv()
-        except (EOFError, ConnectionError):
-            self._bury(worker, plan)
-            return
-        if kind == "ready":
-            worker.ready = True
-            return
-        if kind == "epoch":
-            self.tell(Event("epoch", plan, value, extra))
-            return
-        worker.plan = None
-        if kind == "problem":
-            self.outcome.problems.append((plan.cell.title, value))
-            return
-        self.outcome.made += 1
-        self.tell(Event("finished", plan, record=value))
-
-    def _bury(self, worker: _Worker, plan: Plan) -> None:
-        """Write the record of a cell whose worker died, and drop the worker."""
-        worker.process.join()
-        if not worker.ready:
-            raise UserError(
-                "a worker process ended while it started; if a script of yours calls run(), put "
-                "the call below `if __name__ == '__main__':`, or pass jobs=0"
-            )
-        code = worker.process.exitcode or 0
-        reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        hint = "; it was probably out of memory, try fewer --jobs" if code == -9 else ""
-        record = failed(plan, RuntimeError(f"the worker process died with {reason}{hint}"))
-        self.workers.remove(worker)
-        worker.connection.close()
-        try:
-            write_record(plan.folder, record, {})
-        except UserError as error:
-            self.outcome.problems.append((plan.cell.title, str(error)))
-            return
-        self.outcome.made += 1
-        self.tell(Event("finished", plan, record=record))
 
 
 def all_records(folder: Path) -> list[tuple[Path, Record]]:

@@ -15,7 +15,7 @@ from benchmark.config import TrainConfig
 from benchmark.datasets.spec import Dataset
 from benchmark.environment import ROOT, environment, prepare, seed_everything
 from benchmark.errors import UserError
-from benchmark.evaluate import EvaluationContext, predict
+from benchmark.evaluate import EvaluationContext, in_label_units, predict
 from benchmark.grid import Plan, cached_dataset
 from benchmark.model import Model
 from benchmark.registry import (
@@ -54,6 +54,7 @@ def run_plan(
             "task": plan.task,
             "exempt": dict(get_model(plan.cell.model).exempt),
             "changed": plan.changed,
+            "broken": plan.broken,
             "recipe": plan.recipe,
             "environment": environment(plan.device, plan.threads, plan.protocol.precision),
         }
@@ -62,7 +63,12 @@ def run_plan(
     return record
 
 
-def _build(plan: Plan) -> tuple[Dataset, Model]:
+def build(plan: Plan) -> tuple[Dataset, Model]:
+    """The dataset and the model as initialised, on the device of the plan.
+
+    Raises:
+        UserError: the model cannot be built for this data, or the data changed since the plan.
+    """
     dataset = cached_dataset(
         plan.dataset,
         plan.data,
@@ -96,7 +102,7 @@ def _context(plan: Plan, dataset: Dataset, model: Model, **changes: Any) -> Eval
 def _run_cost(
     plan: Plan, on_epoch: Callable[[Epoch, int], None] | None
 ) -> tuple[Record, dict[str, NDArray[Any]]]:
-    dataset, model = _build(plan)
+    dataset, model = build(plan)
     context = _context(plan, dataset, model)
     measurements = {
         name: get_evaluation(name).function(context)
@@ -109,11 +115,11 @@ def _run_cost(
 def _run_score(
     plan: Plan, on_epoch: Callable[[Epoch, int], None] | None
 ) -> tuple[Record, dict[str, NDArray[Any]]]:
-    dataset, model = _build(plan)
+    dataset, model = build(plan)
     result = train(
         model,
-        dataset.train.batch(plan.device),
-        dataset.valid.batch(plan.device),
+        dataset.train.batch(plan.device, centre=dataset.task.centre),
+        dataset.valid.batch(plan.device, centre=dataset.task.centre),
         config=TrainConfig(**plan.cell.config),
         protocol=plan.protocol,
         seed=plan.cell.seed,
@@ -165,15 +171,17 @@ def _open_test(
         batch_size=plan.protocol.evaluation_batch,
         precision=plan.protocol.precision,
     )
+    prediction = in_label_units(prediction, dataset.task)
     if not np.isfinite(prediction).all():
         raise RuntimeError("the selected checkpoint predicts NaN or infinity on the test split")
+    valid_prediction = in_label_units(result.valid_prediction, dataset.task)
     context = _context(
         plan,
         dataset,
         model,
         test=test,
         prediction=prediction,
-        valid_prediction=result.valid_prediction,
+        valid_prediction=valid_prediction,
     )
     measurements = {
         name: get_evaluation(name).function(context)
@@ -183,7 +191,7 @@ def _open_test(
     return measurements, {
         "valid_id": dataset.valid.ids,
         "valid_label": dataset.valid.label,
-        "valid_prediction": result.valid_prediction,
+        "valid_prediction": valid_prediction,
         "test_id": test.ids,
         "test_label": test.label,
         "test_prediction": prediction,

@@ -1,12 +1,13 @@
 """From names to a grid of plans: models x datasets x seeds, each with its settings resolved."""
 
 import functools
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.config import Protocol, TrainConfig, get_protocol
+from benchmark.config import Protocol, TrainConfig, changed_protocol, get_protocol
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.datasets.spec import Dataset
@@ -42,6 +43,7 @@ class Plan:
     folder: Path
     changed: dict[str, Any] = field(default_factory=dict)
     recipe: str = ""
+    broken: dict[str, str] = field(default_factory=dict)
 
     @property
     def protocol(self) -> Protocol:
@@ -56,7 +58,7 @@ def plan_grid(
     seeds: int | Sequence[int] = 3,
     protocol: str | Protocol = "quick",
     precision: Literal["fp32", "tf32", "bf16"] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     data: str | Path | None = None,
     text_encoder: str = "",
     device: str = "cpu",
@@ -70,9 +72,10 @@ def plan_grid(
         models: registered names, or `all`; models of the plugins come along.
         datasets: names of datasets; `name@folds` cross-validates, seed s on fold s.
         seeds: how many, from 0, or which.
-        protocol: a name or the rules themselves.
+        protocol: a name, a TOML or JSON file, or the rules themselves.
         precision: instead of the protocol's; its results stand in a table of their own.
-        settings: key or `model.key` -> value; applied to every chosen model that knows the key.
+        settings: key or `model.key` -> value; applied to every chosen model that knows the key. A
+            list of such mappings plans all of them.
         data: folder of the datasets; by default the variable AFFECTBENCH_DATA.
         text_encoder: local folder, hub name or empty, for tokens and for the token models.
         device: `cpu`, `cuda` or `cuda:n`.
@@ -85,69 +88,128 @@ def plan_grid(
     """
     rules = get_protocol(protocol) if isinstance(protocol, str) else protocol
     if precision is not None:
-        rules = rules.model_copy(update={"precision": precision})
+        rules = changed_protocol(rules, {"precision": precision})
+    _check_corruptions(rules)
     own = [name for plugin in plugins for name in load_plugin(plugin)]
     names = _choose_models(models, own)
     check_device(device)
-    overrides = split_settings(names, settings or {})
-    chosen_seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    chosen_seeds = list(dict.fromkeys(range(seeds) if isinstance(seeds, int) else seeds))
     if not chosen_seeds:
         raise UserError("no seeds given; --seeds takes a number of at least 1")
-    timed = tuple(name for name in rules.evaluations if get_evaluation(name).timed)
-    plans = []
-    place = None if data is None else str(data)
-    for chosen in datasets:
-        folds = _fold_names(chosen, place)
+    several = [settings or {}] if settings is None or isinstance(settings, Mapping) else settings
+    planner = _Planner(
+        rules=rules,
+        data=None if data is None else str(data),
+        text_encoder=text_encoder,
+        device=device,
+        threads=threads,
+        plugins=tuple(str(plugin) for plugin in plugins),
+        folder=Path(folder),
+    )
+    overrides = [split_settings(names, values) for values in several]
+    plans = [
+        plan
+        for dataset in dict.fromkeys(datasets)
+        for given in overrides
+        for plan in planner.plans(dataset, names, chosen_seeds, given)
+    ]
+    # A model that does not know a setting is the same under all its values.
+    return list({plan.cell.key: plan for plan in plans}.values())
 
-        def plan(
-            name: str,
-            seed: int,
-            part: Literal["score", "cost"],
-            folds: Sequence[str] = folds,
-        ) -> Plan:
-            dataset_name = folds[seed % len(folds)]
-            dataset = cached_dataset(dataset_name, place, text_encoder, rules.standardise)
-            entry = get_model(name)
-            own_settings = dict(overrides[name])
-            if text_encoder and "text_encoder" in entry.parameters:
-                own_settings.setdefault("text_encoder", text_encoder)
-            base = dataset.name.removesuffix(SUFFIX)
-            arguments, config = entry.resolve(base, own_settings)
-            return Plan(
-                cell=Cell(
-                    model=name,
-                    kind=entry.kind,
-                    variant=str(arguments.get("variant", "")),
-                    dataset=dataset.name,
-                    fingerprint=dataset.fingerprint,
-                    seed=seed,
-                    part=part,
-                    settings=_describe(arguments),
-                    config=config.model_dump(mode="json"),
-                    protocol=rules.model_dump(mode="json"),
-                    source=entry.source_digest,
-                    hardware=hardware(device, threads, rules.precision) if part == "cost" else "",
-                    fold=seed % len(folds) if len(folds) > 1 else None,
-                    harness=harness_version(),
-                ),
-                dataset=dataset_name,
-                task=dataset.task.to_dict(),
-                settings=arguments,
-                data=place,
-                text_encoder=text_encoder,
-                device=device,
-                threads=threads,
-                plugins=tuple(str(plugin) for plugin in plugins),
-                file=entry.file,
-                folder=Path(folder),
-                changed=_changed(entry, base, own_settings, arguments, config),
-                recipe=entry.recipe(base, own_settings),
-            )
 
-        plans += [plan(name, seed, "score") for seed in chosen_seeds for name in names]
-        if timed:
-            plans += [plan(name, chosen_seeds[0], "cost") for name in names]
-    return plans
+@dataclass(frozen=True)
+class _Planner:
+    """What all cells of a grid share."""
+
+    rules: Protocol
+    data: str | None
+    text_encoder: str
+    device: str
+    threads: int
+    plugins: tuple[str, ...]
+    folder: Path
+
+    def plans(
+        self,
+        dataset: str,
+        names: Sequence[str],
+        seeds: Sequence[int],
+        overrides: Mapping[str, Mapping[str, Any]],
+    ) -> list[Plan]:
+        """The cells of one dataset: a score for each seed and model, a cost for each model."""
+        folds = _fold_names(dataset, self.data)
+
+        def plan(name: str, seed: int, part: Literal["score", "cost"]) -> Plan:
+            return self._plan(name, folds[seed % len(folds)], seed, part, overrides[name])
+
+        scores = [plan(name, seed, "score") for seed in seeds for name in names]
+        if not any(get_evaluation(name).timed for name in self.rules.evaluations):
+            return scores
+        return scores + [plan(name, seeds[0], "cost") for name in names]
+
+    def _plan(
+        self,
+        name: str,
+        dataset_name: str,
+        seed: int,
+        part: Literal["score", "cost"],
+        overrides: Mapping[str, Any],
+    ) -> Plan:
+        rules = self.rules
+        dataset = cached_dataset(dataset_name, self.data, self.text_encoder, rules.standardise)
+        entry = get_model(name)
+        given = dict(overrides)
+        if self.text_encoder and "text_encoder" in entry.parameters:
+            given.setdefault("text_encoder", self.text_encoder)
+        base = base_name(dataset.name)
+        arguments, config = entry.resolve(base, given)
+        device = hardware(self.device, self.threads, rules.precision) if part == "cost" else ""
+        fold = dataset_name.rpartition("@")[2] if dataset.name.endswith(SUFFIX) else None
+        return Plan(
+            cell=Cell(
+                model=name,
+                kind=entry.kind,
+                variant=str(arguments.get("variant", "")),
+                dataset=dataset.name,
+                fingerprint=dataset.fingerprint,
+                seed=seed,
+                part=part,
+                settings=_describe(arguments),
+                config=config.model_dump(mode="json"),
+                protocol=rules.model_dump(mode="json"),
+                source=entry.source_digest,
+                hardware=device,
+                fold=None if fold is None else int(fold),
+                harness=harness_version(),
+            ),
+            dataset=dataset_name,
+            task=dataset.task.to_dict(),
+            settings=arguments,
+            data=self.data,
+            text_encoder=self.text_encoder,
+            device=self.device,
+            threads=self.threads,
+            plugins=self.plugins,
+            file=entry.file,
+            folder=self.folder,
+            changed=_changed(entry, base, given, arguments, config),
+            recipe=entry.recipe(base, given),
+        )
+
+
+def base_name(dataset: str) -> str:
+    """The dataset whose defaults hold: `name` of `name@folds` and of `name:column`."""
+    return dataset.removesuffix(SUFFIX).partition(":")[0]
+
+
+def _check_corruptions(rules: Protocol) -> None:
+    """Refuse a corruption that does not exist before anything trains."""
+    if "robustness" not in rules.evaluations:
+        return
+    known = importlib.import_module("robustness.corruptions").CORRUPTIONS
+    for name in rules.corruptions:
+        if name not in known:
+            raise unknown("corruption", name, known)
 
 
 def _fold_names(dataset: str, data: str | None) -> list[str]:

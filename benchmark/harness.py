@@ -15,7 +15,7 @@ DECISIVE = (
         f"benchmark/{name}.py"
         for name in (
             *("batch", "cost", "environment", "evaluate", "experiment", "flops", "latency"),
-            *("memory", "metrics", "model", "probe", "task", "train"),
+            *("memory", "metrics", "model", "probe", "task", "train", "words"),
         )
     ),
     *(

@@ -24,6 +24,7 @@ from benchmark.batch import Batch
 from benchmark.config import TrainConfig
 from benchmark.model import Dims, Model
 from benchmark.probe import Pool, infer, training_steps
+from benchmark.words import build_model
 
 MIB = 2**20
 LONGEST = 900.0  # seconds after which a measurement is given up
@@ -66,9 +67,7 @@ class Job:
         found: Any = _module(self.module, self.file)
         for part in self.qualname.split("."):
             found = getattr(found, part)
-        model: Model = found(self.dims, **self.settings)
-        model.task = self.dims.task
-        return model
+        return build_model(found, self.dims, self.settings)
 
     def work(self, model: Model, batch: Batch) -> None:
         """What is measured."""

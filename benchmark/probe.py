@@ -86,13 +86,16 @@ def training_steps(
             model.after_step(outputs.pop(), batch)
 
 
-def random_batch(split: Split, size: int, *, seed: int, device: torch.device) -> Batch:
+def random_batch(
+    split: Split, size: int, *, seed: int, device: torch.device, centre: float = 0.0
+) -> Batch:
     """The first samples of a split with random features of full length, repeated if it is smaller.
 
     Labels and tokens are real, because a loss or a vocabulary may allow few values; `index` counts
     from 0, as if these samples were the whole split.
     """
-    return full_length(take(split, np.arange(size) % len(split)).batch(device), seed)
+    chosen = take(split, np.arange(size) % len(split))
+    return full_length(chosen.batch(device, centre=centre), seed)
 
 
 def full_length(batch: Batch, seed: int) -> Batch:

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import marshal
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims, Model
+from benchmark.words import build_model
 
 PACKAGES = ("robustness", "baselines", "methods")
 TRAIN_FIELDS = frozenset(TrainConfig.model_fields)
@@ -56,10 +58,15 @@ class ModelEntry:
 
     @property
     def source_digest(self) -> str:
-        """Hash of the model's file and of every file of its package that it imports from."""
+        """Hash of the model's file and of every file of its package that it imports from.
+
+        A class without a file, as in a notebook, is known by its own source or byte code.
+        """
         digest = hashlib.blake2b(digest_size=6)
         for path in sorted(_source_files(self.cls.__module__)):
             digest.update(Path(path).read_bytes())
+        if not self.file:
+            digest.update(_text_of(self.cls).encode())
         return digest.hexdigest()
 
     def resolve(
@@ -237,6 +244,7 @@ def get_model(name: str) -> ModelEntry:
         UserError: no such model; names the nearest, or the file that failed to import.
     """
     _load_packages()
+    name = _spelt(name)
     if name not in _MODELS:
         file = name.replace("-", "_")
         for module, reason in _BROKEN.items():
@@ -246,6 +254,13 @@ def get_model(name: str) -> ModelEntry:
                 )
         raise unknown("model", name, _MODELS)
     return _MODELS[name]
+
+
+def _spelt(name: str) -> str:
+    """The registered name that differs from this one in capitals at most."""
+    if name in _MODELS:
+        return name
+    return next((known for known in _MODELS if known.lower() == name.lower()), name)
 
 
 def get_evaluation(name: str) -> EvaluationEntry:
@@ -294,9 +309,7 @@ def create_model(name: str, dims: Dims, **settings: Any) -> Model:
     for key in settings:
         if key not in entry.parameters:
             raise unknown(f"setting of {name}", key, entry.parameters)
-    model = entry.cls(dims, **settings)
-    model.task = dims.task
-    return model
+    return build_model(entry.cls, dims, settings)
 
 
 def load_plugin(path: str | Path) -> list[str]:
@@ -333,6 +346,15 @@ def load_plugin(path: str | Path) -> list[str]:
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )
     return own
+
+
+def _text_of(cls: type) -> str:
+    """What is known of a class whose module has no file."""
+    try:
+        return inspect.getsource(cls)
+    except (OSError, TypeError):
+        codes = [getattr(value, "__code__", None) for value in vars(cls).values()]
+        return "".join(marshal.dumps(code).hex() for code in codes if code)
 
 
 def _origin(thing: Any) -> tuple[str, str]:

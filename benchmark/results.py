@@ -208,6 +208,23 @@ def write_record(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]
     return path
 
 
+def check_writable(folder: Path) -> None:
+    """Find out before the first training whether records can be written.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+    """
+    try:
+        (folder / "records").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder / "records"):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the output folder {folder}: {error.strerror or error}; choose "
+            f"another one with -o"
+        ) from None
+
+
 class _replacing:
     """A temporary file beside its target that replaces it on success and vanishes on failure."""
 
@@ -284,7 +301,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from None
 
 
+def record_files(folder: Path) -> list[Path]:
+    """The files of all records below an output folder, in the order of their paths."""
+    return sorted((folder / "records").glob("*/*/*.json"))
+
+
 def find_records(folder: Path) -> Iterator[tuple[Path, Record]]:
     """All records below an output folder, in the order of their paths."""
-    for path in sorted((folder / "records").glob("*/*/*.json")):
+    for path in record_files(folder):
         yield path, read_record(path)

@@ -124,7 +124,7 @@ def train(
         if not np.isfinite(prediction).all():
             return prediction, {}, math.nan
         metrics = evaluate_metrics(task, label=label, prediction=prediction)
-        value = metrics[selection.name]
+        value = metrics[selection.key]
         worst = -math.inf if selection.higher_is_better else math.inf
         return prediction, metrics, worst if value is None else value
 
@@ -174,7 +174,7 @@ def train(
     times = [entry.seconds for entry in history]
     return TrainingResult(
         Training(
-            selection=selection.name,
+            selection=selection.key,
             best_epoch=best_epoch,
             best_value=best_value if math.isfinite(best_value) else None,
             epochs=len(history),

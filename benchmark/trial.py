@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.model import Dims, Model, Output
 from benchmark.registry import ModelEntry
 from benchmark.task import Task, regression
+from benchmark.words import build_model
 
 # Three different widths and lengths, so that a swapped axis or modality fails at once.
 WIDTHS = {"text": 7, "audio": 5, "vision": 9}
@@ -108,9 +109,7 @@ def build(entry: ModelEntry, dims: Dims, seed: int = 0) -> Model:
     if "text_encoder" in entry.parameters:
         settings["text_encoder"] = "scratch" if dims.vocabulary else "features"
     torch.manual_seed(seed)
-    model = entry.cls(dims, **{**settings, **entry.smoke})
-    model.task = dims.task
-    return model
+    return build_model(entry.cls, dims, {**settings, **entry.smoke})
 
 
 def predict(model: Model, batch: Batch) -> Tensor:

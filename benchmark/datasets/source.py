@@ -127,7 +127,7 @@ def _dims(train: Split, task: Task, vocabulary: Vocabulary | None) -> Dims:
         audio=train.audio.values.shape[2],
         vision=train.vision.values.shape[2],
         outputs=task.outputs,
-        task=task,
+        task=task.centred(),
         vocabulary=0 if vocabulary is None else vocabulary.size,
         extra={name: sequences.values.shape[2] for name, sequences in train.extra.items()},
         lengths=lengths,

@@ -118,8 +118,8 @@ class Split:
             change = {"extra": {**self.extra, modality: sequences}}
         return replace(self, **change)
 
-    def batch(self, device: torch.device | str = "cpu") -> Batch:
-        """The whole split as one batch on a device."""
+    def batch(self, device: torch.device | str = "cpu", *, centre: float = 0.0) -> Batch:
+        """The whole split as one batch on a device, its labels as deviations from `centre`."""
         tokens = self.tokens
         batch = Batch(
             text=self.text.stream(),
@@ -135,7 +135,7 @@ class Split:
             },
             extra={name: sequences.stream() for name, sequences in self.extra.items()},
         )
-        return batch.to(device)
+        return batch.centred(centre).to(device)
 
 
 @dataclass(frozen=True)

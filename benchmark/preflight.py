@@ -1,0 +1,78 @@
+"""Before the first training: does a model take this dataset, and does it keep its promises?"""
+
+from dataclasses import dataclass, field
+
+from benchmark.checks import run_check
+from benchmark.datasets.spec import Dataset
+from benchmark.errors import UserError
+from benchmark.experiment import build
+from benchmark.grid import Plan
+from benchmark.registry import PACKAGES, ModelEntry, ensure_model, get_model, load_plugin
+
+# Those that take moments and whose breach makes scores wrong; `affectbench check` tries all.
+CHEAP = (
+    *("output", "padding", "neighbours", "missing", "batch-unchanged", "seed", "modalities"),
+    *("gradients", "state"),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of a model and a dataset before any training.
+
+    Attributes:
+        declined: why the model cannot be trained on this data; empty if it can.
+        broken: promise -> what was seen, for a model from outside.
+    """
+
+    declined: str = ""
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def preflight(plan: Plan) -> Verdict:
+    """Build the model for the data of a plan; try the cheap promises of a model from outside.
+
+    What goes wrong otherwise is left to the cell, whose record says so.
+    """
+    for plugin in plan.plugins:
+        load_plugin(plugin)
+    ensure_model(plan.cell.model, plan.file)
+    entry = get_model(plan.cell.model)
+    try:
+        dataset, model = build(plan)
+        _refuse_nothing_to_read(entry, model.modalities, dataset)
+    except UserError as error:
+        return Verdict(declined=str(error))
+    except Exception:
+        return Verdict()
+    return Verdict(broken=_broken(entry) if is_foreign(entry) else {})
+
+
+def is_foreign(entry: ModelEntry) -> bool:
+    """Whether a model is defined outside our own packages, whose models the tests check."""
+    return entry.cls.__module__.partition(".")[0] not in PACKAGES
+
+
+def _broken(entry: ModelEntry) -> dict[str, str]:
+    results = [run_check(entry, name) for name in CHEAP]
+    return {result.name: result.sentence for result in results if not result.ok}
+
+
+def _refuse_nothing_to_read(
+    entry: ModelEntry, modalities: tuple[str, ...], dataset: Dataset
+) -> None:
+    train = dataset.train
+    for name in modalities:
+        if name not in ("text", "audio", "vision", *train.extra):
+            raise UserError(
+                f"{entry.name} reads {name!r}, which {dataset.name} does not have; it has "
+                f"{', '.join(('text', 'audio', 'vision', *train.extra))}"
+            )
+        tokens = name == "text" and train.tokens is not None and train.tokens.lengths.any()
+        if tokens or train.sequences(name).lengths.any():
+            return
+    if modalities:
+        raise UserError(
+            f"{entry.name} reads {' and '.join(modalities)}, of which no training sample of "
+            f"{dataset.name} has anything; choose another model"
+        )
