@@ -57,7 +57,12 @@ def test_every_task_kind_trains_and_selects_by_its_own_metric(tmp_path: Path, ki
             assert training.best_value == best(values)
         assert record.metric(training.selection) is not None
         assert record.measurements["robustness"]["summary"]["mean_skill"] is not None
-        assert Task.from_dict(record.task).convention in ("mosi", "sims", "multiclass", "multilabel")
+        assert Task.from_dict(record.task).convention in (
+            "mosi",
+            "sims",
+            "multiclass",
+            "multilabel",
+        )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -85,9 +90,7 @@ def test_the_command_runs_every_kind_with_a_plugin(tmp_path: Path, kind: str) ->
 
 def test_word_vectors_are_trained_where_there_are_tokens_only(tmp_path: Path) -> None:
     models = ("prior", "lmf", "tfn")
-    made = records(
-        tmp_path, "mosi", models, **{**SHAPES["tokens-only"], "sizes": (200, 60, 60)}
-    )
+    made = records(tmp_path, "mosi", models, **{**SHAPES["tokens-only"], "sizes": (200, 60, 60)})
     prior, *others = (record.metric("mae") for record in made)
     assert prior is not None
     assert all(value is not None and value < 0.9 * prior for value in others)
