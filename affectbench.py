@@ -323,8 +323,8 @@ def data_ls(data: DataOption = None) -> None:
     for header in ("dataset", "task", "train/valid/test", "text, audio, vision", "format"):
         table.add_column(header)
     for entry in list_datasets(data):
-        sizes, dims = ("/".join(map(str, v.values())) for v in (entry.sizes, entry.dims))
-        table.add_row(entry.name, entry.problem or entry.task, sizes, dims, entry.format)
+        dims = "/".join(map(str, entry.dims.values()))
+        table.add_row(entry.name, entry.problem or entry.task, entry.shape, dims, entry.format)
     console().print(table)
 
 
@@ -333,13 +333,11 @@ def data_check(
     dataset: Annotated[str, typer.Argument(help="Dataset to examine.")], data: DataOption = None
 ) -> None:
     """Examine a dataset: sizes, widths, NaN, labels, duplicates, overlap between splits."""
-    from benchmark.datasets.doctor import check_dataset
-    from benchmark.datasets.load import load_dataset
+    from benchmark.datasets.doctor import examine
 
     screen = console()
-    loaded = load_dataset(dataset, data=data, standardise=())
     colours = {"error": "red", "warning": "yellow", "ok": "green"}
-    findings = check_dataset(loaded, loaded.open_test())
+    findings = examine(dataset, data)
     for finding in findings:
         screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {escape(finding.sentence)}")
     if any(finding.level == "error" for finding in findings):

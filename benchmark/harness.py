@@ -20,7 +20,17 @@ DECISIVE = (
     ),
     *(
         f"benchmark/datasets/{name}.py"
-        for name in ("folds", "npz", "source", "spec", "store", "synthetic", "tokens", "vectors")
+        for name in (
+            "folds",
+            "labels",
+            "npz",
+            "source",
+            "spec",
+            "store",
+            "synthetic",
+            "tokens",
+            "vectors",
+        )
     ),
     *(
         f"robustness/{name}.py"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
+from benchmark.datasets.labels import refuse_labels
 from benchmark.datasets.spec import (
     Dataset,
     Integers,
@@ -42,7 +44,7 @@ class Source:
         name: the name used in commands, records and tables.
         task: what the label means.
         format: the layout in words, for `affectbench data ls`.
-        sizes: samples of each split.
+        sizes: samples of each split; of `all` where the dataset has folds and no splits.
         read: the samples of one split, unscaled.
         read_ids: the ids of one split, without its features.
         digest: hash of every array of every split.
@@ -85,6 +87,7 @@ def assemble(
     Raises:
         UserError: a split is empty or broken, splits overlap, or a stream is unknown.
     """
+    need_splits(source)
     train = source.read("train")
     refuse_broken(train, source.name, source.task)
     known = (*MODALITIES, *train.extra)
@@ -115,6 +118,33 @@ def assemble(
         provenance=source.provenance,
         standardised=tuple(standardise),
     )
+
+
+def need_splits(source: Source) -> None:
+    """Stop at a dataset that has folds instead of splits.
+
+    Raises:
+        UserError: no fold of it was chosen.
+    """
+    if set(source.sizes) != set(SPLITS):
+        raise UserError(
+            f"{source.name!r} is one file with folds and no splits; cross-validate with "
+            f"-d {source.name}@folds, or take {source.name}@0 to test on fold 0 alone"
+        )
+
+
+def safe_name(name: str) -> str:
+    """The name of a dataset, which is the name of a folder of records too.
+
+    Raises:
+        UserError: no folder can have it.
+    """
+    if not name or name[0] == "." or re.search(r"[/\\\0]", name):
+        raise UserError(
+            f"the name {name!r} in dataset.json is no name of a folder; choose one without slashes "
+            f"that does not begin with a point"
+        )
+    return name
 
 
 def _dims(train: Split, task: Task, vocabulary: Vocabulary | None) -> Dims:
@@ -154,9 +184,32 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
             )
         if train is not None:
             _refuse_other_shape(place, name, values, train.sequences(name).values)
-    _refuse_labels(place, split.label, task)
+    refuse_labels(place, split.label, task)
+    _refuse_unimodal(place, split, train)
     if len(np.unique(split.ids)) < len(split):
         raise UserError(f"{place} has the same id more than once; ids must be unique")
+
+
+def _refuse_unimodal(place: str, split: Split, train: Split | None) -> None:
+    """Labels of single modalities, and the transcripts, are in every split or in none."""
+    for name, label in split.unimodal_labels.items():
+        if label.shape != (len(split),) or not np.isfinite(label).all():
+            raise UserError(
+                f"{place} has labels of {name} alone of shape {label.shape}, or some that are not "
+                f"finite; they must be {len(split)} numbers"
+            )
+    if train is None:
+        return
+    for name in sorted(split.unimodal_labels.keys() ^ train.unimodal_labels.keys()):
+        raise UserError(
+            f"labels of {name} alone are in only one of {place} and the training split; give them "
+            f"in every split or in none"
+        )
+    if (split.transcripts is None) != (train.transcripts is None):
+        raise UserError(
+            f"transcripts are in only one of {place} and the training split; give them in every "
+            f"split or in none"
+        )
 
 
 def _refuse_other_shape(
@@ -166,23 +219,6 @@ def _refuse_other_shape(
         raise UserError(
             f"{place} has {name} of steps x features {values.shape[1]} x {values.shape[2]} but "
             f"the training split {expected.shape[1]} x {expected.shape[2]}; make them equal"
-        )
-
-
-def _refuse_labels(place: str, label: NDArray[Any], task: Task) -> None:
-    columns = (len(task.names),) if task.kind == "multilabel" else ()
-    if label.shape[1:] != columns:
-        raise UserError(
-            f"{place} has labels of shape {label.shape}, a {task.kind} task needs "
-            f"{('samples', *columns)}"
-        )
-    if not np.isfinite(label).all():
-        raise UserError(f"{place} has NaN or infinite labels; drop these samples")
-    outside = (label < task.low - 1e-4) | (label > task.high + 1e-4)
-    if outside.any():
-        raise UserError(
-            f"{place} has {int(outside.sum())} labels outside [{task.low:g}, {task.high:g}], "
-            f"for example {label[outside][0]:g}; correct the labels or the declared range"
         )
 
 
@@ -242,6 +278,15 @@ def read_npz(path: Path, wanted: tuple[str, ...] | None = None) -> Arrays:
             f"{place} is truncated, corrupt or holds pickled objects; write it again with "
             f"numpy.savez and plain arrays"
         ) from None
+
+
+def npz_names(path: Path) -> list[str]:
+    """Names of the arrays of an npz file; none if it cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return list(archive.files)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return []
 
 
 def missing(samples: int, width: int = 1) -> Sequences:
