@@ -51,15 +51,11 @@ class Labels:
     @property
     def suffix(self) -> str:
         """What is added to the name of the dataset for a label chosen on the command line."""
-        if not self.chosen:
-            return ""
-        named = self.chosen not in self.keys and self.chosen.isdigit()
-        name = self.columns[int(self.chosen)] if named and self.columns else self.chosen
-        return ":" + re.sub(r"[^\w.+-]+", "-", name)
+        return ":" + re.sub(r"[^\w.+-]+", "-", self._canonical) if self.chosen else ""
 
     def meaning(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """What decides the labels, for the fingerprint."""
-        chosen = {"chosen": self.chosen} if self.chosen else {}
+        chosen = {"chosen": self._canonical} if self.chosen else {}
         column = {"column": self.column} if self.column and not self.chosen else {}
         return {key: manifest.get(key) for key in ("labels", "extra")} | chosen | column
 
@@ -127,6 +123,12 @@ class Labels:
             return {}
         known = self.facts.get("neutral") is not None or task.low == -task.high
         return {"neutral": "stated" if known else "assumed"}
+
+    @property
+    def _canonical(self) -> str:
+        """The chosen label by its name where it has one; to be asked for once it was found."""
+        numbered = self.chosen not in [*self.keys, *self.columns] and self.chosen.isdigit()
+        return self.columns[int(self.chosen)] if numbered and self.columns else self.chosen
 
     def _is_multilabel(self, label: Array) -> bool:
         if self._kind:
