@@ -84,6 +84,11 @@ class Labels:
         Raises:
             UserError: it is not clear what the labels mean.
         """
+        if not len(label):
+            raise UserError(
+                f"the train split of {self.dataset!r} is empty; every split needs at least one "
+                f"sample"
+            )
         columns = self._names if self.column and "columns" not in self.facts else []
         classes = [] if columns or self._kind == "regression" else self._names
         try:

@@ -200,5 +200,17 @@ def _describe(source: Source, name: str = "") -> DatasetInfo:
             modality: stream.values.shape[2] if stream.lengths.any() else 0
             for modality, stream in streams.items()
         },
-        folds=0 if source.folds is None else count_folds(source),
+        folds=_count_folds(source),
     )
+
+
+def _count_folds(source: Source) -> int:
+    """Folds that can be used; a dataset with splits may have none."""
+    if source.folds is None:
+        return 0
+    try:
+        return count_folds(source)
+    except UserError:
+        if set(source.sizes) == set(SPLITS):
+            return 0
+        raise

@@ -23,6 +23,7 @@ from benchmark.datasets.source import (
     read_npz,
     right_padded,
     safe_name,
+    single,
 )
 from benchmark.datasets.spec import Floats, Integers, Sequences, Split, Strings
 from benchmark.datasets.tokens import split_words
@@ -88,7 +89,8 @@ class _Folder:
 
     def __post_init__(self) -> None:
         self.manifest = read_manifest(self.folder)
-        self.name = safe_name(str(self.manifest.get("name", self.folder.resolve().name)))
+        name = self.manifest.get("name")
+        self.name = safe_name(name if isinstance(name, str) else self.folder.resolve().name)
         self.labels = Labels(self.name, self.manifest, self.chosen)
         self.whole = whole_file(self.folder)
         self.parts = (WHOLE,) if self.whole else SPLITS
@@ -196,7 +198,7 @@ class _Folder:
         ids = self._ids(arrays, split)
         label = self._label(arrays, split)
         refuse_labels(self._place(split), label, self.task)
-        extra = {str(name): self._sequences(arrays, split, name) for name in self._extra}
+        extra = {name: self._sequences(arrays, split, name) for name in self._extra}
         streams = {name: self._sequences(arrays, split, name) for name in MODALITIES}
         transcripts = self._strings(arrays, split, "raw_text") if "raw_text" in arrays else None
         if "text" not in self.train and transcripts is not None:
@@ -240,7 +242,12 @@ class _Folder:
 
     @property
     def _extra(self) -> list[str]:
-        return list(self.manifest.get("extra", []))
+        extra = self.manifest.get("extra", [])
+        if not isinstance(extra, list):
+            raise UserError(
+                f'"extra" in dataset.json of {self.name!r} is {extra!r}; it must be a list of names'
+            )
+        return [str(name) for name in extra]
 
     def _refuse_uneven(self, split: Split) -> None:
         counts = {"label": len(split.label), "ids": len(split.ids)}
@@ -256,7 +263,12 @@ class _Folder:
                 )
 
     def _sequences(self, arrays: Arrays, split: str, name: str) -> Sequences:
-        if name not in self.train:
+        if name not in self.train and name in MODALITIES:
+            if name in arrays:
+                raise UserError(
+                    f"{self._place(split)} has {name} but the training split has none; give it in "
+                    f"every split or in none"
+                )
             return missing(len(self._ids(arrays, split)))
         values = self._array(arrays, split, name)
         if values.dtype.kind not in "fiu" or values.ndim not in (2, 3):
@@ -265,10 +277,15 @@ class _Folder:
                 f"{values.shape}; it must be numbers (samples, features) or "
                 f"(samples, steps, features)"
             )
+        if not all(values.shape[1:]):
+            raise UserError(
+                f"{name} of {self._place(split)} has shape {values.shape}; it needs one step and "
+                f"one feature at least: leave it out of every split if it is missing"
+            )
         if values.ndim == 2:
             ones = np.ones(len(values), dtype=np.int64)
-            return Sequences(values[:, None].astype(np.float32), ones)
-        content, left = self._content(arrays, name, values)
+            return Sequences(single(values[:, None]), ones)
+        content, left = self._content(arrays, split, name, values)
         if content.shape != values.shape[:2]:
             raise UserError(
                 f"the mask or lengths of {name} in the {split} split of {self.name!r} do not fit "
@@ -277,18 +294,36 @@ class _Folder:
         return right_padded(values, content, left=left)
 
     def _content(
-        self, arrays: Arrays, name: str, values: NDArray[Any]
+        self, arrays: Arrays, split: str, name: str, values: NDArray[Any]
     ) -> tuple[NDArray[np.bool_], bool | None]:
         """Where samples begin and end: a mask, lengths, or else the steps that are not zero."""
         if f"{name}_mask" in arrays:
-            return arrays[f"{name}_mask"].astype(bool), None
+            mask = arrays[f"{name}_mask"]
+            if mask.dtype.kind not in "biuf":
+                raise UserError(
+                    f"{name}_mask of {self._place(split)} is {mask.dtype}; it must be true or false"
+                )
+            return mask.astype(bool), None
         if "mask" in arrays and arrays["mask"].shape == values.shape[:2]:
             some = (values != 0).any(axis=(1, 2))  # a shared mask does not say what is missing
             return arrays["mask"].astype(bool) & some[:, None], None
         for key in (f"{name}_lengths", f"{name}_length"):
             if key in arrays:
-                return np.arange(values.shape[1]) < arrays[key].reshape(-1, 1), False
+                return self._steps(arrays[key], key, split, values), False
         return _nonzero(values), padded_left(_nonzero(self.train[name]))
+
+    def _steps(
+        self, lengths: NDArray[Any], key: str, split: str, values: NDArray[Any]
+    ) -> NDArray[np.bool_]:
+        steps = values.shape[1]
+        numbers = lengths.dtype.kind in "fiu" and lengths.size == len(values)
+        if not numbers or not np.isin(lengths, np.arange(steps + 1)).all():
+            raise UserError(
+                f"{key} of {self._place(split)} must be one whole number from 0 to {steps} a "
+                f"sample, the steps that are there"
+            )
+        found: NDArray[np.bool_] = np.arange(steps) < lengths.reshape(-1, 1)
+        return found
 
     def _array(self, arrays: Arrays, split: str, name: str) -> NDArray[Any]:
         file = self._path(split).name

@@ -19,6 +19,7 @@ from benchmark.config import digest
 from benchmark.datasets.labels import refuse_labels
 from benchmark.datasets.spec import (
     Dataset,
+    Floats,
     Integers,
     Scale,
     Sequences,
@@ -328,4 +329,10 @@ def right_padded(
         values, np.minimum(first[:, None] + place, steps - 1)[..., None], axis=1
     )
     moved = np.where((place < lengths[:, None])[..., None], moved, 0)
-    return Sequences(moved.astype(np.float32), lengths)
+    return Sequences(single(moved), lengths)
+
+
+def single(values: NDArray[Any]) -> Floats:
+    """As float32; a number too large for it becomes infinite, which is refused later."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
