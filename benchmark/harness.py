@@ -21,15 +21,8 @@ DECISIVE = (
     *(
         f"benchmark/datasets/{name}.py"
         for name in (
-            "folds",
-            "labels",
-            "npz",
-            "source",
-            "spec",
-            "store",
-            "synthetic",
-            "tokens",
-            "vectors",
+            *("files", "folds", "labels", "npz", "source", "spec", "store", "synthetic"),
+            *("tokens", "vectors"),
         )
     ),
     *(

@@ -10,21 +10,16 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.labels import Labels, refuse_labels
-from benchmark.datasets.source import (
-    SPLITS,
+from benchmark.datasets.files import (
     Arrays,
-    Source,
     file_digest,
-    missing,
     npz_names,
-    padded_left,
     read_manifest,
     read_npz,
-    right_padded,
     safe_name,
-    single,
 )
+from benchmark.datasets.labels import Labels, refuse_labels
+from benchmark.datasets.source import SPLITS, Source, missing, padded_left, right_padded, single
 from benchmark.datasets.spec import Floats, Integers, Sequences, Split, Strings
 from benchmark.datasets.tokens import split_words
 from benchmark.datasets.vectors import MAX_WORDS, WordVectors, read_word_vectors

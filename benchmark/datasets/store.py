@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.source import (
-    SPLITS,
-    Source,
-    assemble,
-    file_digest,
-    read_manifest,
-    safe_name,
-)
+from benchmark.datasets.files import file_digest, read_manifest, safe_name
+from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
 from benchmark.task import Task
