@@ -329,17 +329,55 @@ def check(
 @app.command()
 def score(
     dataset: Annotated[str, typer.Argument(help="Dataset whose test split was predicted.")],
-    predictions: Annotated[Path, typer.Argument(help="CSV with the columns id and prediction.")],
+    predictions: Annotated[
+        list[Path],
+        typer.Argument(help="CSV files with the columns id and prediction, one a seed."),
+    ],
+    name: Annotated[
+        str, typer.Option(help="Of the row.", show_default="what the names of the files share")
+    ] = "",
+    seeds: Annotated[
+        str, typer.Option(help="Of the files, in their order.", show_default="0, 1, 2, ...")
+    ] = "",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="Whose table the row joins.", show_default="that of the records in -o, else quick"
+        ),
+    ] = "",
+    text_encoder: EncoderOption = "",
     data: DataOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder of a run, to whose records and tables the row is added.",
+            show_default="none: only print",
+        ),
+    ] = None,
 ) -> None:
-    """Score predictions made anywhere and print the same table row."""
-    from benchmark.datasets.load import load_dataset
-    from benchmark.score import score_file
+    """Score predictions made anywhere and print the same table row.
+
+    Classes come as a column `prediction` of names or numbers, or as one column of logits a class;
+    yes-no labels as one column a label, of 0 and 1 or of logits.
+    """
+    from benchmark.execute import all_records
+    from benchmark.score import External, common_name, score_files
     from leaderboard.table import build_tables, terminal_table
 
-    record = score_file(load_dataset(dataset, data=data), predictions)
-    for table in build_tables([(predictions, record)]):
-        console().print(terminal_table(table))
+    chosen = _seeds(seeds) if seeds else len(predictions)
+    numbers = list(range(chosen)) if isinstance(chosen, int) else chosen
+    name = name or common_name(predictions)
+    external = External(name, dataset, data, text_encoder, protocol, output)
+    scored = score_files(external, predictions, numbers)
+    screen = console()
+    if output is None:
+        for table in build_tables(scored):
+            screen.print(terminal_table(table))
+    else:
+        _write_tables(screen, all_records(output), output)
+        screen.print(f"{len(scored)} records of {name} written below {output}")
 
 
 @app.command()
@@ -390,8 +428,8 @@ def data_ls(data: DataOption = None) -> None:
     for header in ("dataset", "task", "train/valid/test", "text, audio, vision", "format"):
         table.add_column(header)
     for entry in list_datasets(data):
-        sizes, dims = ("/".join(map(str, v.values())) for v in (entry.sizes, entry.dims))
-        table.add_row(entry.name, entry.problem or entry.task, sizes, dims, entry.format)
+        dims = "/".join(map(str, entry.dims.values()))
+        table.add_row(entry.name, entry.problem or entry.task, entry.shape, dims, entry.format)
     console().print(table)
 
 
@@ -400,13 +438,11 @@ def data_check(
     dataset: Annotated[str, typer.Argument(help="Dataset to examine.")], data: DataOption = None
 ) -> None:
     """Examine a dataset: sizes, widths, NaN, labels, duplicates, overlap between splits."""
-    from benchmark.datasets.doctor import check_dataset
-    from benchmark.datasets.load import load_dataset
+    from benchmark.datasets.doctor import examine
 
     screen = console()
-    loaded = load_dataset(dataset, data=data, standardise=())
     colours = {"error": "red", "warning": "yellow", "ok": "green"}
-    findings = check_dataset(loaded, loaded.open_test())
+    findings = examine(dataset, data)
     for finding in findings:
         screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {escape(finding.sentence)}")
     if any(finding.level == "error" for finding in findings):

@@ -20,7 +20,10 @@ DECISIVE = (
     ),
     *(
         f"benchmark/datasets/{name}.py"
-        for name in ("folds", "npz", "source", "spec", "store", "synthetic", "tokens", "vectors")
+        for name in (
+            *("files", "folds", "labels", "npz", "source", "spec", "store", "synthetic"),
+            *("tokens", "vectors"),
+        )
     ),
     *(
         f"robustness/{name}.py"

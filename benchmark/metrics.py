@@ -66,6 +66,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
+EQUAL = 1e-6  # labels and predictions that differ by less are the same
 CONVENTIONS = ("mosi", "sims", "multiclass", "multilabel")
 
 
@@ -110,6 +111,44 @@ def evaluate_metrics(
         own_label, own_prediction = shifted if metric.centred else (truth, guess)
         values[metric.key] = metric.function(label=own_label, prediction=own_prediction)
     return values
+
+
+def refuse_impossible(
+    task: "Task", label: ArrayLike, prediction: ArrayLike, oracle: ArrayLike | None = None
+) -> None:
+    """Stop at predictions of a regression that no model can have made without the labels.
+
+    Predictions near the oracle's can be a little better than it by chance. So they are refused
+    where their absolute error is lower by more than four standard errors of the difference.
+
+    Args:
+        task: classes are not judged: all of them may be right.
+        label: `(N,)`.
+        prediction: `(N,)`.
+        oracle: the best reachable prediction `(N,)`, where it is known.
+
+    Raises:
+        UserError: all predictions equal the labels, or they are better than the oracle's.
+    """
+    if task.kind != "regression":
+        return
+    truth, guess = _regression_arrays(label, prediction)
+    if len(truth) and np.ptp(truth) > 0 and np.abs(guess - truth).max() <= EQUAL:
+        raise UserError(
+            f"all {len(truth)} predictions equal the labels; a model that is never wrong has seen "
+            f"them: look for a leak"
+        )
+    if oracle is None or not len(truth):
+        return
+    best = np.abs(np.asarray(oracle, np.float64) - truth)
+    gain = best - np.abs(guess - truth)
+    error = 4 * float(gain.std()) / len(gain) ** 0.5
+    if gain.mean() > error + EQUAL:
+        raise UserError(
+            f"the predictions have a mean absolute error of {best.mean() - gain.mean():.4f}, the "
+            f"best possible ones {best.mean():.4f}; who beats them has seen the labels: look for a "
+            f"leak"
+        )
 
 
 def _standard(task: "Task") -> list[Metric]:

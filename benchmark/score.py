@@ -1,98 +1,281 @@
 """Score predictions that were made anywhere, under the same metrics as every model here."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.config import PROTOCOLS, get_protocol
+from benchmark.datasets.folds import SUFFIX, count_folds
+from benchmark.datasets.load import find_source, load_dataset
 from benchmark.datasets.spec import Dataset, Split
-from benchmark.errors import UserError
-from benchmark.metrics import evaluate_metrics
-from benchmark.results import Cell, Record
+from benchmark.errors import UserError, unknown
+from benchmark.harness import harness_version
+from benchmark.metrics import evaluate_metrics, refuse_impossible
+from benchmark.registry import list_models
+from benchmark.results import Cell, Record, find_records, write_record
+from benchmark.task import Task
+
+Floats = NDArray[np.float32]
+SHOWN = 3  # ids or names in a sentence
 
 
-def score_file(dataset: Dataset, path: Path) -> Record:
-    """Score a CSV of predictions for the test split.
+@dataclass(frozen=True)
+class External:
+    """Predictions from elsewhere as one row of a table: where they stand and for what.
+
+    Attributes:
+        name: of the row.
+        dataset: its name, with `@folds` where seed s is for fold s.
+        data: folder of the datasets.
+        text_encoder: that of the models beside which the row is to stand.
+        protocol: name of the protocol of these models; empty for the one found in `folder`.
+        folder: output folder of these models, or none.
+    """
+
+    name: str
+    dataset: str
+    data: Path | None = None
+    text_encoder: str = ""
+    protocol: str = ""
+    folder: Path | None = None
+
+
+def score_files(
+    external: External, paths: Sequence[Path], seeds: Sequence[int]
+) -> list[tuple[Path, Record]]:
+    """Score one CSV a seed; with a folder, write a record for each, beside those of trained models.
 
     Args:
-        dataset: whose test split the predictions are for.
-        path: columns `id` and `prediction`; for classes one column of logits a class name.
+        external: what the predictions are for.
+        paths: one CSV a seed.
+        seeds: of the files, in their order.
 
     Returns:
-        A record with the evaluation `accuracy`, for the same table as every other.
+        For each file the path of its record (its own, if nothing is written) and the record.
 
     Raises:
-        UserError: a column is missing; ids are missing, duplicate or unknown; no finite numbers.
+        UserError: a file is broken, or its predictions are better than any can be.
     """
+    if len(seeds) != len(paths) or len(set(seeds)) != len(seeds):
+        raise UserError(
+            f"{len(paths)} files need as many different seeds, one each, got "
+            f"{', '.join(map(str, seeds))}"
+        )
+    _refuse_name(external.name)
+    scored = [_score(external, path, seed) for path, seed in zip(paths, seeds, strict=True)]
+    if external.folder is None:
+        return [(path, record) for path, (record, _) in zip(paths, scored, strict=True)]
+    return [(write_record(external.folder, record, arrays), record) for record, arrays in scored]
+
+
+def common_name(paths: Sequence[Path]) -> str:
+    """What the stems of the files share, without the number of the seed.
+
+    Raises:
+        UserError: they share nothing.
+    """
+    stems = [path.stem for path in paths]
+    if len(stems) == 1:
+        return stems[0]
+    letters = takewhile(lambda letters: len(set(letters)) == 1, zip(*stems, strict=False))
+    shared = "".join(letter for letter, *_ in letters).rstrip("0123456789-_. ")
+    if not shared:
+        raise UserError(
+            f"the files {', '.join(path.name for path in paths[:SHOWN])} share no name; give the "
+            f"row one by --name"
+        )
+    return shared
+
+
+def _refuse_name(name: str) -> None:
+    if not name or name[0] == "." or "/" in name or "\\" in name:
+        raise UserError(
+            f"the row cannot be called {name!r}; give --name without slashes and a leading point"
+        )
+    if name in {entry.name for entry in list_models()}:
+        raise UserError(
+            f"{name!r} is a model of this suite; call the row of your predictions otherwise by "
+            f"--name"
+        )
+
+
+def _score(external: External, path: Path, seed: int) -> tuple[Record, dict[str, NDArray[Any]]]:
+    dataset, fold = _dataset(external, seed)
     test = dataset.open_test()
     prediction = read_predictions(dataset, test, path)
+    try:
+        refuse_impossible(dataset.task, test.label, prediction, test.oracle)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     measured = {
-        "test": evaluate_metrics(dataset.task, label=test.label, prediction=prediction),
-        **(
-            {"oracle": evaluate_metrics(dataset.task, label=test.label, prediction=test.oracle)}
-            if test.oracle is not None
-            else {}
-        ),
+        name: evaluate_metrics(dataset.task, label=test.label, prediction=values)
+        for name, values in (("test", prediction), ("oracle", test.oracle))
+        if values is not None
     }
     cell = Cell(
-        model=path.stem,
+        model=external.name,
         kind="plugin",
         variant="",
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
-        seed=0,
+        seed=seed,
         part="score",
-        settings={},
+        settings={"external": True},
         config={},
-        protocol={"name": "external predictions"},
+        protocol=_protocol(external, dataset),
         source="",
+        fold=fold,
+        harness=harness_version(),
     )
-    return Record(
+    record = Record(
         cell=cell,
         status="done",
         task=dataset.task.to_dict(),
         measurements={"accuracy": measured},
     )
+    arrays = {"test_id": test.ids, "test_label": test.label, "test_prediction": prediction}
+    return record, arrays
 
 
-def read_predictions(dataset: Dataset, test: Split, path: Path) -> NDArray[np.float32]:
-    """Predictions in the order of the test split, `(N,)` or `(N, C)`.
+def _dataset(external: External, seed: int) -> tuple[Dataset, int | None]:
+    """The dataset, or for `name@folds` the fold that the seed is for, and its number."""
+    name, fold = external.dataset, None
+    if name.endswith(SUFFIX):
+        base = name.removesuffix(SUFFIX)
+        fold = seed % count_folds(find_source(base, external.data))
+        name = f"{base}@{fold}"
+    loaded = load_dataset(name, data=external.data, text_encoder=external.text_encoder)
+    return loaded, fold
+
+
+def _protocol(external: External, dataset: Dataset) -> dict[str, Any]:
+    """All fields of the protocol in whose table the row is to stand.
 
     Raises:
-        UserError: see `score_file`.
+        UserError: no such protocol, or the folder has several and none is named.
     """
+    if external.protocol and external.protocol not in PROTOCOLS:
+        raise unknown("protocol", external.protocol, PROTOCOLS)
+    found: list[dict[str, Any]] = []
+    for _, record in [] if external.folder is None else find_records(external.folder):
+        cell = record.cell
+        same = (cell.dataset, cell.fingerprint) == (dataset.name, dataset.fingerprint)
+        wanted = external.protocol in ("", cell.protocol.get("name"))
+        if same and wanted and cell.settings != {"external": True} and cell.protocol not in found:
+            found.append(cell.protocol)
+    usual = get_protocol(external.protocol or "quick").model_dump(mode="json")
+    if len(found) > 1 and not external.protocol:
+        names = ", ".join(sorted({str(protocol.get("name")) for protocol in found}))
+        raise UserError(
+            f"the records of {dataset.name} in {external.folder} follow several protocols "
+            f"({names}); name one by --protocol"
+        )
+    return found[0] if len(found) == 1 else usual
+
+
+def read_predictions(dataset: Dataset, test: Split, path: Path) -> Floats:
+    """Predictions in the order of the test split, `(N,)` or logits `(N, C)`.
+
+    Raises:
+        UserError: a column is missing; ids are missing, duplicate or unknown; a value is no finite
+            number or no known class.
+    """
+    table = _read_csv(path)
+    task = dataset.task
+    columns = _columns(task, table, path)
+    _refuse_ids(dataset, test, path, table["id"])
+    table = table.set_index("id").loc[[str(name) for name in test.ids]]
+    if task.kind == "multiclass" and columns == ["prediction"]:
+        return np.eye(len(task.names), dtype=np.float32)[_classes(task, table["prediction"], path)]
+    values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    bad = table.index[~np.isfinite(values).all(axis=1)]
+    if len(bad):
+        raise UserError(f"{path}: the prediction of id {str(bad[0])!r} is no finite number")
+    if task.kind == "multilabel":
+        values = _yes_no(values, path)
+    single: Floats = values.astype(np.float32)
+    return single[:, 0] if task.kind == "regression" else single
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype={"id": str})
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} is not there; give a CSV with columns id and prediction") from None
     except (ValueError, OSError) as error:
-        raise UserError(f"{path} is no readable CSV: {str(error).splitlines()[0]}") from None
-    task = dataset.task
-    columns = ["prediction"] if task.outputs == 1 else list(task.names)
-    missing = [name for name in ["id", *columns] if name not in table.columns]
-    if missing:
-        raise UserError(
-            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"it has {', '.join(map(str, table.columns))}"
-        )
-    ids = table["id"].astype(str)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} is no readable CSV: {reason}") from None
+    table.columns = table.columns.str.strip()
+    stripped: pd.DataFrame = table.apply(lambda column: column.str.strip())
+    return stripped
+
+
+def _columns(task: Task, table: pd.DataFrame, path: Path) -> list[str]:
+    """The columns that hold the prediction: one, or one a class."""
+    names = ["prediction"] if task.kind == "regression" else list(task.names)
+    if task.kind == "multiclass" and "prediction" in table and not {*names} <= {*table.columns}:
+        names = ["prediction"]
+    missing = [name for name in ["id", *names] if name not in table.columns]
+    if not missing:
+        return names
+    shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+    either = " (or prediction, with the class of each id)" if task.kind == "multiclass" else ""
+    raise UserError(
+        f"{path} lacks the column{'s' if len(missing) > 1 else ''} {shown}{either}; it has "
+        f"{', '.join(map(str, table.columns))}"
+    )
+
+
+def _refuse_ids(dataset: Dataset, test: Split, path: Path, ids: "pd.Series[str]") -> None:
     for problem, names in (
         ("occurs more than once", sorted(set(ids[ids.duplicated()]))),
         ("is not in the test split", sorted(set(ids) - set(test.ids))),
         ("has no prediction", sorted(set(test.ids) - set(ids))),
     ):
         if names:
-            shown = ", ".join(repr(str(name)) for name in names[:3])
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            shown = ", ".join(repr(str(name)) for name in names[:SHOWN])
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             raise UserError(
                 f"{path}: id {shown}{more} {problem}; the test split of {dataset.name} has "
                 f"{len(test)} ids, each must come once"
             )
-    values = table.set_index(ids)[columns].apply(pd.to_numeric, errors="coerce").loc[list(test.ids)]
-    bad = values.index[~np.isfinite(values.to_numpy(dtype=float)).all(axis=1)]
-    if len(bad):
-        raise UserError(f"{path}: the prediction of id {bad[0]!r} is no finite number")
-    array = values.to_numpy(dtype=np.float32)
-    single: NDArray[np.float32] = array[:, 0]
-    return single if task.outputs == 1 else array
+
+
+def _classes(task: Task, values: "pd.Series[str]", path: Path) -> NDArray[np.int64]:
+    """Numbers of the classes, which the column holds by name or by number."""
+    places = {name: place for place, name in enumerate(task.names)}
+    found = []
+    for sample, value in values.items():
+        place = places.get(value, -1)
+        if place < 0:
+            number = pd.to_numeric(value, errors="coerce")
+            if number not in range(len(places)):
+                error = unknown("class", value, task.names)
+                raise UserError(
+                    f"{path}: {error}, or a number from 0 to {len(places) - 1} (id {sample!r})"
+                )
+            place = int(number)
+        found.append(place)
+    return np.array(found, dtype=np.int64)
+
+
+def _yes_no(values: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
+    """Logits; a file of nothing but 0 and 1 holds decisions.
+
+    Raises:
+        UserError: they look like probabilities, all of which would count as yes.
+    """
+    if np.isin(values, (0, 1)).all():
+        return 2 * values - 1
+    if values.min() >= 0 and values.max() <= 1:
+        raise UserError(
+            f"{path}: all predictions are between 0 and 1, which looks like probabilities; write "
+            f"0 or 1, or logits (above 0 for yes)"
+        )
+    return values

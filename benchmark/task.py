@@ -1,5 +1,6 @@
 """Task: what a label means, its loss, and which metrics score it."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -7,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.errors import UserError
+
+KINDS = ("regression", "multiclass", "multilabel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +79,58 @@ class Task:
             task = cls(**{**convention, **values, "names": tuple(values.get("names", ()))})
         except TypeError as error:
             raise UserError(f"a task cannot be read from {values}: {error}") from None
-        if task.kind not in ("regression", "multiclass", "multilabel"):
-            raise UserError(
-                f"unknown task kind {task.kind!r}; allowed: regression, multiclass, multilabel"
-            )
+        if task.kind not in KINDS:
+            raise UserError(f"unknown task kind {task.kind!r}; allowed: {', '.join(KINDS)}")
+        if task.kind == "regression":
+            _refuse_scale(task.low, task.high, task.neutral)
+        else:
+            _refuse_names(task.kind, task.names)
         return task
 
 
 def regression(low: float, high: float, *, neutral: float | None = None) -> Task:
-    """A score in [low, high]; [-1, 1] follows the conventions of CH-SIMS, others those of MOSI."""
-    if not low < high:
-        raise UserError(f"a regression needs low < high, got [{low}, {high}]")
+    """A score in [low, high]; [-1, 1] follows the conventions of CH-SIMS, others those of MOSI.
+
+    Args:
+        low: lowest label.
+        high: highest label.
+        neutral: the label that is neither positive nor negative; the middle if it is not known.
+
+    Raises:
+        UserError: the range is empty or infinite, or the neutral label is outside it.
+    """
     middle = (low + high) / 2 if neutral is None else neutral
+    _refuse_scale(low, high, middle)
     convention: Literal["mosi", "sims"] = "sims" if (low, high) == (-1, 1) else "mosi"
     return Task("regression", float(low), float(high), float(middle), (), convention)
 
 
 def multiclass(*names: str) -> Task:
     """One of several classes; the label is its number."""
+    _refuse_names("multiclass", names)
     return Task("multiclass", 0.0, float(len(names) - 1), 0.0, names, "multiclass")
 
 
 def multilabel(*names: str) -> Task:
     """Several yes-no labels for each sample."""
+    _refuse_names("multilabel", names)
     return Task("multilabel", 0.0, 1.0, 0.0, names, "multilabel")
+
+
+def _refuse_scale(low: Any, high: Any, neutral: Any) -> None:
+    numbers = all(isinstance(value, int | float) for value in (low, high, neutral))
+    if not numbers or not -math.inf < low < high < math.inf:
+        raise UserError(f"a regression needs finite numbers low < high, got [{low}, {high}]")
+    if not low <= neutral <= high:
+        raise UserError(
+            f"the neutral label {neutral} is outside [{low:g}, {high:g}]; it must lie in the range"
+        )
+
+
+def _refuse_names(kind: str, names: tuple[str, ...]) -> None:
+    least = 2 if kind == "multiclass" else 1
+    if len(names) < least:
+        raise UserError(f"a {kind} task needs at least {least} names, got {', '.join(names) or 0}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"a {kind} task has the name {twice!r} more than once; names must differ")

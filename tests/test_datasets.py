@@ -255,6 +255,18 @@ def test_npz_lengths_and_masks_are_obeyed(tmp_path, arrays):
         ({"audio": np.full((6, 5, 4), 1.0)}, "training split"),
         ({"vision": np.full((5, 5, 2), 1.0)}, "every array needs one row"),
         ({"audio": np.full((6, 5, 3, 1), 1.0)}, "must be numbers"),
+        ({"audio": np.zeros((6, 0, 3))}, "one step and one feature"),
+        ({"audio": np.full((6, 5, 3), 1e300)}, "NaN or infinite audio"),
+        ({"audio": np.array(1.0)}, "is one value"),
+        ({"audio_lengths": np.array([1, 2, 3, 4, 5, 6])}, "one whole number from 0 to 5"),
+        ({"audio_lengths": np.array(["5"] * 6)}, "one whole number from 0 to 5"),
+        ({"audio_lengths": np.array([1, 2])}, "one whole number from 0 to 5"),
+        ({"audio_mask": np.ones((6, 4))}, "do not fit"),
+        ({"audio_mask": np.full((6, 5), "yes")}, "must be true or false"),
+        ({"video_id": np.array([["a", "b"]] * 6)}, "one text a sample"),
+        ({"label_text": np.array(["a"] * 6)}, "one number a sample"),
+        ({"label_text": np.zeros(6)}, "in only one of"),
+        ({"raw_text": np.array(["a"] * 6)}, "in only one of"),
         ({"id": np.array(["a"] * 6)}, "more than once"),
         ({"id": np.array([f"train{place}" for place in range(6)])}, "both the train and the valid"),
         ({"label": np.zeros(0), "id": np.array([], dtype=str)}, "empty|one row"),
@@ -268,6 +280,37 @@ def test_broken_npz_is_refused_in_one_sentence(tmp_path, arrays, change, sentenc
     assert "\n" not in str(caught.value)
 
 
+def test_a_modality_that_training_lacks_is_not_dropped_in_silence(tmp_path, arrays):
+    del arrays["train"]["vision"]
+    with pytest.raises(UserError, match="has vision but the training split has none"):
+        load_dataset(str(write_npz(tmp_path / "own", arrays)))
+
+
+def test_an_extra_modality_must_be_there(tmp_path, arrays):
+    manifest = {"labels": {"range": [-3, 3]}, "extra": ["poster"]}
+    with pytest.raises(UserError, match="no array 'poster'"):
+        load_dataset(str(write_npz(tmp_path / "own", arrays, manifest)))
+    with pytest.raises(UserError, match="must be a list of names"):
+        load_dataset(str(write_npz(tmp_path / "two", arrays, manifest | {"extra": "poster"})))
+
+
+def test_ids_are_made_where_there_are_none(tmp_path, arrays):
+    for values in arrays.values():
+        del values["id"]
+    dataset = load_dataset(str(write_npz(tmp_path / "own", arrays)))
+    assert dataset.open_test().ids.tolist()[:2] == ["test-00000", "test-00001"]
+
+
+def test_tokens_alone_are_enough(tmp_path, arrays):
+    for values in arrays.values():
+        for name in ("text", "audio", "vision"):
+            del values[name]
+        values["raw_text"] = np.array(["good film"] * 6)
+    dataset = load_dataset(str(write_npz(tmp_path / "own", arrays)))
+    assert dataset.dims.inputs == (0, 1, 1)
+    assert dataset.open_test().tokens.lengths.tolist() == [4] * 6
+
+
 def test_empty_split_is_refused(tmp_path, arrays):
     arrays["train"] = {key: value[:0] for key, value in arrays["train"].items()}
     with pytest.raises(UserError, match="is empty"):
@@ -279,6 +322,8 @@ def test_broken_test_split_is_refused_when_opened(tmp_path, arrays):
     dataset = load_dataset(str(write_npz(tmp_path / "own", arrays)))
     with pytest.raises(UserError, match="test split"):
         dataset.open_test()
+    with pytest.raises(UserError, match="test split"):
+        dataset.verify_test()
 
 
 def test_test_ids_are_compared_before_the_seal_is_opened(tmp_path, arrays):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from benchmark.datasets.load import load_dataset
-from benchmark.datasets.synthetic import STRENGTHS, make_synthetic
+from benchmark.datasets.synthetic import DEAD_ZONE, STRENGTHS, make_synthetic
+from benchmark.metrics import evaluate_metrics
 
 MODALITIES = ("text", "audio", "vision")
 
@@ -83,6 +84,27 @@ def test_oracle_is_a_median_of_the_label(dataset):
     assert abs((test.label > test.oracle).mean() - (test.label < test.oracle).mean()) < 0.05
     for shift in (-0.1, 0.1):
         assert error(test.oracle, test) < error(test.oracle + shift, test)
+
+
+def test_some_labels_are_exactly_neutral_so_that_the_conventions_differ(dataset):
+    splits = (dataset.train, dataset.valid, dataset.open_test())
+    label = np.concatenate([split.label for split in splits])
+    assert 0.04 < (label == 0).mean() < 0.06
+    assert all(0.03 < (split.label == 0).mean() < 0.07 for split in splits)
+    large = make_synthetic(5, (20000, 10, 10)).train.label
+    assert (large == 0).mean() == pytest.approx(dataset.provenance["neutral_share"], abs=0.003)
+    assert np.abs(large[large != 0]).min() >= DEAD_ZONE
+    test = splits[2]
+    values = evaluate_metrics(dataset.task, label=test.label, prediction=test.oracle)
+    for metric in ("acc2", "f1"):
+        assert abs(values[f"{metric}_neg_nonneg"] - values[f"{metric}_neg_pos"]) > 0.01
+
+
+def test_the_dead_zone_holds_for_oracle_and_single_modalities_alike(dataset):
+    test = dataset.open_test()
+    for values in (test.oracle, *test.unimodal_labels.values()):
+        assert (values == 0).any()
+        assert np.abs(values[values != 0]).min() >= DEAD_ZONE
 
 
 def test_label_is_balanced_and_shares_add_up(dataset):

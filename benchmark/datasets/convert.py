@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source
 from benchmark.datasets.mmsa import import_mmsa
-from benchmark.datasets.source import SPLITS
+from benchmark.datasets.source import SPLITS, need_splits
 from benchmark.datasets.store import write_dataset
 from benchmark.errors import UserError
 
@@ -30,6 +31,7 @@ def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
         sizes = "/".join(str(report.sizes[split]) for split in SPLITS)
         return [f"read {report.known or 'an unknown file'}: {sizes} samples", *report.notes]
     source = find_source(str(path.resolve()))
+    need_splits(source)
     write_dataset(
         folder,
         name=name,
@@ -40,4 +42,8 @@ def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
         provenance=dict(source.provenance),
     )
     sizes = "/".join(str(source.sizes[split]) for split in SPLITS)
-    return [f"read a {source.format} folder: {sizes} samples"]
+    found = [f"read a {source.format} folder: {sizes} samples"]
+    if source.task.kind == "regression":
+        assumed = source.provenance.get("neutral") == "assumed"
+        found.append(neutral_sentence(source.task, assumed))
+    return found

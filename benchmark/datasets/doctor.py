@@ -3,14 +3,18 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from benchmark.batch import MODALITIES
-from benchmark.datasets.source import refuse_broken
+from benchmark.datasets.folds import SUFFIX, count_folds
+from benchmark.datasets.labels import neutral_sentence
+from benchmark.datasets.load import find_source, load_dataset
+from benchmark.datasets.source import SPLITS, refuse_broken
 from benchmark.datasets.spec import Dataset, Split
 from benchmark.errors import UserError
 
@@ -55,11 +59,32 @@ def check_dataset(dataset: Dataset, opened_test: Split) -> list[Finding]:
     Returns:
         Errors first, then warnings, then what is in order.
     """
-    splits = (dataset.train, dataset.valid, opened_test)
+    return _check(dataset, (dataset.train, dataset.valid, opened_test))
+
+
+def examine(name: str, data: Path | str | None = None) -> list[Finding]:
+    """Load a dataset by name and look at it; one without splits, or `name@folds`, fold by fold.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    base = name.removesuffix(SUFFIX)
+    source = find_source(base, data)
+    if base == name and set(source.sizes) == set(SPLITS):
+        dataset = load_dataset(name, data=data, standardise=())
+        return check_dataset(dataset, dataset.open_test())
+    count = count_folds(source)
+    folds = [load_dataset(f"{base}@{fold}", data=data, standardise=()) for fold in range(count)]
+    splits = (replace(d.open_test(), name=f"fold {fold}") for fold, d in enumerate(folds))
+    return _check(replace(folds[0], name=source.name), tuple(splits))
+
+
+def _check(dataset: Dataset, splits: tuple[Split, ...]) -> list[Finding]:
     findings = [
         *_sizes(dataset, splits),
         *_widths(dataset),
         *_values(dataset, splits),
+        *_neutral(dataset),
         *_ids(splits),
         *_contents(splits),
         *_groups(splits),
@@ -78,7 +103,10 @@ def _sizes(dataset: Dataset, splits: tuple[Split, ...]) -> Iterator[Finding]:
     sizes = tuple(len(split) for split in splits)
     shown = "/".join(map(str, sizes))
     known = KNOWN_SIZES.get(_family(dataset))
-    if known is None:
+    if len(splits) != len(SPLITS) or splits[0].name != SPLITS[0]:
+        total = sum(sizes)
+        yield Finding("ok", f"{total} samples in {len(splits)} folds of {shown}")
+    elif known is None:
         yield Finding("ok", f"{shown} samples for training, validation and test")
     elif sizes in known:
         yield Finding("ok", f"{shown} samples, a published split of {_family(dataset)}")
@@ -113,6 +141,13 @@ def _values(dataset: Dataset, splits: tuple[Split, ...]) -> Iterator[Finding]:
             yield Finding("error", str(error))
     if sound:
         yield Finding("ok", "no split is empty, features are finite, labels in range, ids unique")
+
+
+def _neutral(dataset: Dataset) -> Iterator[Finding]:
+    if dataset.task.kind == "regression":
+        assumed = dataset.provenance.get("neutral") == "assumed"
+        sentence = neutral_sentence(dataset.task, assumed)
+        yield Finding("warning" if assumed else "ok", sentence)
 
 
 def _ids(splits: tuple[Split, ...]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import digest
-from benchmark.datasets.source import SPLITS, Source
+from benchmark.datasets.source import SPLITS, Source, refuse_broken
 from benchmark.datasets.spec import Sequences, Split, Strings
 from benchmark.errors import UserError
 
@@ -25,7 +25,17 @@ def count_folds(source: Source) -> int:
             f"{source.name!r} declares no folds; put an array cv_fold with the fold of each sample "
             f"into its npz files, or leave {SUFFIX!r} out"
         )
-    count = int(max(fold.max() for fold in source.folds.values())) + 1
+    numbers = np.unique(np.concatenate(list(source.folds.values())))
+    count = int(numbers.max(initial=-1)) + 1
+    if len(numbers) < count:
+        empty = next(fold for fold in range(count) if fold not in numbers)
+        raise UserError(f"{source.name!r} has no sample in fold {empty}; number the folds from 0")
+    for name, fold in source.folds.items():
+        if len(fold) != source.sizes[name]:
+            raise UserError(
+                f"{source.name!r} has the folds of {len(fold)} samples for {source.sizes[name]} "
+                f"samples of {name}; every sample needs one"
+            )
     if count < 3:
         raise UserError(f"{source.name!r} has {count} folds; cross-validation needs at least 3")
     return count
@@ -44,13 +54,14 @@ def take_fold(source: Source, fold: int) -> Source:
     if not 0 <= fold < count:
         raise UserError(f"{source.name!r} has the folds 0 to {count - 1}, got {fold}")
     assert source.folds is not None
-    number = np.concatenate([source.folds[name] for name in SPLITS])
+    parts = list(source.sizes)
+    number = np.concatenate([source.folds[name] for name in parts])
     roles = np.where(number == fold, "test", "train")
     roles[number == (fold + 1) % count] = "valid"
-    ids = np.concatenate([source.read_ids(name) for name in SPLITS])
+    ids = np.concatenate([source.read_ids(name) for name in parts])
 
     def read(split: str) -> Split:
-        pooled = _join([source.read(name) for name in SPLITS])
+        pooled = _join([_sound(source, name) for name in parts])
         return replace(_select(pooled, roles == split), name=split)
 
     def read_ids(split: str) -> Strings:
@@ -67,16 +78,26 @@ def take_fold(source: Source, fold: int) -> Source:
     )
 
 
+def _sound(source: Source, part: str) -> Split:
+    """One part, refused where it could not be joined to the first one."""
+    first = next(iter(source.sizes))
+    split = source.read(part)
+    refuse_broken(split, source.name, source.task, None if part == first else source.read(first))
+    return split
+
+
 def _join(splits: Sequence[Split]) -> Split:
     """The samples of several splits one after the other."""
     first = splits[0]
     changes: dict[str, object] = {}
     for name in (item.name for item in fields(Split)):
         values = [getattr(split, name) for split in splits]
-        if isinstance(values[0], np.ndarray):
+        if all(isinstance(value, np.ndarray) for value in values):
             changes[name] = np.concatenate(values)
         elif isinstance(values[0], Sequences):
             changes[name] = _join_sequences(values)
+        elif values[0] is not None and None in values:
+            changes[name] = None
     changes["unimodal_labels"] = {
         name: np.concatenate([split.unimodal_labels[name] for split in splits])
         for name in first.unimodal_labels

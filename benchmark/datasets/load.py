@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.datasets.folds import take_fold
+from benchmark.batch import MODALITIES
+from benchmark.datasets.folds import count_folds, take_fold
 from benchmark.datasets.npz import is_npz_folder, open_npz
-from benchmark.datasets.source import Source, assemble
+from benchmark.datasets.source import SPLITS, Source, assemble, refuse_broken
 from benchmark.datasets.spec import Dataset
 from benchmark.datasets.store import is_native_folder, open_store
 from benchmark.datasets.synthetic import synthetic_source
 from benchmark.datasets.tokens import MAX_TOKENS
+from benchmark.datasets.vectors import read_word_vectors
 from benchmark.errors import UserError, unknown
 
 DATA_VARIABLE = "AFFECTBENCH_DATA"
@@ -26,8 +28,9 @@ class DatasetInfo:
         name: to be given to `load_dataset`.
         format: `embedded`, `native` or `npz`.
         task: its kind, with range or number of classes.
-        sizes: samples of each split.
+        sizes: samples of each split; of `all` where the dataset has folds and no splits.
         dims: features of each modality; 0 where it is missing.
+        folds: how many `name@folds` cross-validates over; 0 where the dataset declares none.
         problem: why it cannot be loaded; empty where it can.
     """
 
@@ -36,7 +39,14 @@ class DatasetInfo:
     task: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
+    folds: int = 0
     problem: str = ""
+
+    @property
+    def shape(self) -> str:
+        """Its sizes in words."""
+        sizes = "/".join(map(str, self.sizes.values()))
+        return f"{sizes} in {self.folds} folds" if self.folds else sizes
 
 
 def load_dataset(
@@ -50,8 +60,9 @@ def load_dataset(
     """The training and validation splits in memory, the test split closed.
 
     Args:
-        name: `synthetic`, a folder under `data`, or the path of a folder; `name@2` takes fold 2
-            of a dataset with folds as its test split and the next fold as its validation split.
+        name: `synthetic`, a folder under `data`, or the path of a folder; `name:column` takes one
+            of several labels; `name@2` takes fold 2 of a dataset with folds as its test split and
+            the next fold as its validation split.
         data: folder of the datasets; by default the variable AFFECTBENCH_DATA.
         text_encoder: whose tokeniser makes token ids from transcripts: a local folder, a hub name,
             or empty or `scratch` for a vocabulary of the training split's words.
@@ -75,43 +86,42 @@ def find_source(name: str, data: Path | str | None = None) -> Source:
     Raises:
         UserError: no such dataset, or its folder has no known layout.
     """
-    if name == "synthetic":
-        return synthetic_source()
     name, at, fold = name.rpartition("@") if re.search(r"@\w+$", name) else (name, "", "")
     if at:
         if not fold.isdigit():
             raise UserError(f"a fold is a number such as {name}@0, got {fold!r}")
         return take_fold(find_source(name, data), int(fold))
+    if name == "synthetic":
+        return synthetic_source()
     root = _root(data)
-    candidates = [] if root is None else [root / name]
-    folder = next((path for path in (*candidates, Path(name).expanduser()) if path.is_dir()), None)
+    folder, label = _find_folder(name, root), ""
+    if folder is None and ":" in name:
+        name, _, label = name.rpartition(":")
+        folder = _find_folder(name, root)
     if folder is None:
-        error = unknown("dataset", name, ["synthetic", *_folder_names(root)])
+        error = unknown("dataset", name, ["synthetic", *_dataset_names(root)])
         if root is None:
             raise UserError(f"{error}; for others name their folder by --data or {DATA_VARIABLE}")
         raise error
-    source = _open(folder)
-    if source is None:
-        raise UserError(
-            f"{folder.name!r} is no dataset: it has neither a native dataset.json nor train.npz, "
-            f"valid.npz and test.npz; docs/data.md shows both layouts"
-        )
-    return source
+    return _open(folder, label)
+
+
+def _find_folder(name: str, root: Path | None) -> Path | None:
+    candidates = [] if root is None else [root / name]
+    return next((path for path in (*candidates, Path(name).expanduser()) if path.is_dir()), None)
 
 
 def list_datasets(data: Path | str | None = None) -> list[DatasetInfo]:
-    """The embedded dataset and every folder under `data` that has a known layout."""
+    """The embedded dataset and every folder under `data` that is a dataset or says it is one."""
     root = _root(data)
     infos = [_describe(synthetic_source())]
-    for name in _folder_names(root):
-        assert root is not None  # it has folders
-        folder = root / name
+    for folder in [] if root is None else _folders(root):
+        if not _is_dataset(folder) and not (folder / "dataset.json").is_file():
+            continue
         try:
-            source = _open(folder)
-            if source is not None:
-                infos.append(_describe(source, name))
+            infos.append(_describe(_open(folder), folder.name))
         except UserError as error:
-            infos.append(DatasetInfo(name, "", problem=str(error)))
+            infos.append(DatasetInfo(folder.name, "", problem=str(error)))
     return infos
 
 
@@ -125,32 +135,82 @@ def _root(data: Path | str | None) -> Path | None:
     return root
 
 
-def _folder_names(root: Path | None) -> list[str]:
-    """Folders that look like a dataset, without opening them."""
-    if root is None:
-        return []
-    return sorted(
-        path.name
-        for path in root.iterdir()
-        if path.name[0] != "." and (is_native_folder(path) or is_npz_folder(path))
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
+def _dataset_names(root: Path | None) -> list[str]:
+    return [] if root is None else [path.name for path in _folders(root) if _is_dataset(path)]
+
+
+def _is_dataset(folder: Path) -> bool:
+    """Whether it looks like a dataset, without opening it."""
+    return is_native_folder(folder) or is_npz_folder(folder)
+
+
+def _open(folder: Path, label: str = "") -> Source:
+    """Open a folder of any known layout.
+
+    Raises:
+        UserError: it is no dataset, or a broken one.
+    """
+    if is_native_folder(folder):
+        if label:
+            raise UserError(
+                f"{folder.name!r} is native and has one label, got {label!r}; choose the label of "
+                f"a plain folder, or before an import as labels.column in its dataset.json"
+            )
+        return open_store(folder)
+    if is_npz_folder(folder):
+        return open_npz(folder, label)
+    raise UserError(f"{folder.name!r} is no dataset: {_what_is_missing(folder)}")
+
+
+def _what_is_missing(folder: Path) -> str:
+    vectors = read_word_vectors(folder)
+    if vectors is not None:
+        return (
+            f"it holds {len(vectors.rows)} word vectors, which a dataset with transcripts takes as "
+            f'"word_vectors": "{folder.name}" in its dataset.json'
+        )
+    absent = [f"{name}.npz" for name in SPLITS if not (folder / f"{name}.npz").is_file()]
+    if len(absent) < len(SPLITS):
+        return f"it lacks {' and '.join(absent)}; every split is one npz file"
+    return (
+        "it has neither a native dataset.json nor train.npz, valid.npz and test.npz nor one "
+        "all.npz with an array fold; docs/data.md shows these layouts"
     )
 
 
-def _open(folder: Path) -> Source | None:
-    if is_native_folder(folder):
-        return open_store(folder)
-    return open_npz(folder) if is_npz_folder(folder) else None
-
-
 def _describe(source: Source, name: str = "") -> DatasetInfo:
-    train, task = source.read("train"), source.task
+    task, part = source.task, next(iter(source.sizes))
+    split = source.read(part)
+    refuse_broken(split, source.name, task)
     if task.kind == "regression":
         label = f"regression [{task.low:g}, {task.high:g}]"
     else:
         label = f"{task.kind} ({len(task.names)})"
-    streams = {modality: train.sequences(modality) for modality in ("text", "audio", "vision")}
-    dims = {
-        modality: stream.values.shape[2] if stream.lengths.any() else 0
-        for modality, stream in streams.items()
-    }
-    return DatasetInfo(name or source.name, source.format, label, dict(source.sizes), dims)
+    streams = {modality: split.sequences(modality) for modality in MODALITIES}
+    return DatasetInfo(
+        name or source.name,
+        source.format,
+        label,
+        sizes=dict(source.sizes),
+        dims={
+            modality: stream.values.shape[2] if stream.lengths.any() else 0
+            for modality, stream in streams.items()
+        },
+        folds=_count_folds(source),
+    )
+
+
+def _count_folds(source: Source) -> int:
+    """Folds that can be used; a dataset with splits may have none."""
+    if source.folds is None:
+        return 0
+    try:
+        return count_folds(source)
+    except UserError:
+        if set(source.sizes) == set(SPLITS):
+            return 0
+        raise

@@ -1,4 +1,4 @@
-"""Plain folders of `train.npz`, `valid.npz`, `test.npz` and a lenient `dataset.json`."""
+"""Plain folders: `train.npz`, `valid.npz`, `test.npz`, or one file with folds, and notes."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,44 +10,59 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.source import (
-    SPLITS,
+from benchmark.datasets.files import (
     Arrays,
-    Source,
     file_digest,
-    missing,
-    padded_left,
+    npz_names,
     read_manifest,
     read_npz,
-    right_padded,
+    safe_name,
 )
-from benchmark.datasets.spec import Integers, Sequences, Split, Strings
+from benchmark.datasets.labels import Labels, refuse_labels
+from benchmark.datasets.source import SPLITS, Source, missing, padded_left, right_padded, single
+from benchmark.datasets.spec import Floats, Integers, Sequences, Split, Strings
 from benchmark.datasets.tokens import split_words
 from benchmark.datasets.vectors import MAX_WORDS, WordVectors, read_word_vectors
 from benchmark.errors import UserError
-from benchmark.task import Task, multiclass, multilabel, regression
+from benchmark.task import Task
 
 LEAST_COVERAGE = 0.5  # word vectors that know fewer of the training words are of another language
 WORD_VECTORS = "glove_subset"  # the sibling folder looked into when `word_vectors` names no other
+FOLDS = ("cv_fold", "fold")  # hold the fold of each sample; the second only without splits
+WHOLE = "all"  # the one part of a dataset that has folds and no splits
 
 
 def is_npz_folder(folder: Path) -> bool:
-    """Whether the folder holds the three splits as npz files."""
-    return all((folder / f"{name}.npz").is_file() for name in SPLITS)
+    """Whether the folder holds the three splits as npz files, or one npz file with folds."""
+    return all((folder / f"{name}.npz").is_file() for name in SPLITS) or bool(whole_file(folder))
 
 
-def open_npz(folder: Path) -> Source:
+def whole_file(folder: Path) -> Path | None:
+    """The one file of a folder without splits: `all.npz`, or its only npz file if it has folds."""
+    paths = sorted(folder.glob("*.npz"))
+    if any(path.stem in SPLITS for path in paths):
+        return None
+    if (folder / f"{WHOLE}.npz").is_file():
+        return folder / f"{WHOLE}.npz"
+    return paths[0] if len(paths) == 1 and {*FOLDS} & {*npz_names(paths[0])} else None
+
+
+def open_npz(folder: Path, label: str = "") -> Source:
     """Look at a folder; features are read split by split.
+
+    Args:
+        folder: of the npz files and `dataset.json`.
+        label: which label or which column of it, where the folder has several.
 
     Raises:
         UserError: a file is missing or corrupt, or it is not clear what the label means.
     """
-    opened = _Folder(folder)
+    opened = _Folder(folder, label)
     return Source(
-        name=opened.name,
         task=opened.task,
+        name=opened.name + opened.labels.suffix,
         format="npz",
-        sizes={name: len(opened.read_ids(name)) for name in SPLITS},
+        sizes={name: len(opened.read_ids(name)) for name in opened.parts},
         read=opened.read,
         read_ids=opened.read_ids,
         digest=opened.digest(),
@@ -61,23 +76,30 @@ class _Folder:
     """One folder; what its training split decides holds for the other splits too."""
 
     folder: Path
+    chosen: str = ""
     manifest: dict[str, Any] = field(init=False)
     name: str = field(init=False)
+    labels: Labels = field(init=False)
+    parts: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.manifest = read_manifest(self.folder)
-        self.name = str(self.manifest.get("name", self.folder.resolve().name))
+        name = self.manifest.get("name")
+        self.name = safe_name(name if isinstance(name, str) else self.folder.resolve().name)
+        self.labels = Labels(self.name, self.manifest, self.chosen)
+        self.whole = whole_file(self.folder)
+        self.parts = (WHOLE,) if self.whole else SPLITS
 
     def digest(self) -> str:
-        parts = [file_digest(self.folder / f"{name}.npz") for name in SPLITS]
+        parts = [file_digest(self._path(name)) for name in self.parts]
         vectors = self.word_vectors
-        meaning = {key: self.manifest.get(key) for key in ("labels", "extra")}
         used = [] if vectors is None else [vectors.digest, MAX_WORDS]
-        return digest([parts, meaning, used])
+        return digest([parts, self.labels.meaning(self.manifest), used])
 
     def provenance(self) -> dict[str, Any]:
         known = ("title", "publication", "terms", "split_rule", "warning", "missing", "trust")
         found = {key: self.manifest[key] for key in known if key in self.manifest}
+        found |= self.labels.neutral(self.task)
         vectors = self.word_vectors
         if vectors is not None:
             counts = [len(split_words(str(text))) for text in self.train["raw_text"]]
@@ -91,38 +113,15 @@ class _Folder:
 
     @cached_property
     def train(self) -> Arrays:
-        return self._load("train")
+        """What decides for all parts: the training split, or the whole."""
+        return self._load(self.parts[0])
 
     @cached_property
     def task(self) -> Task:
-        labels = self.manifest.get("labels", {})
-        label = self._array(self.train, "train", self.label_key)
-        names = labels.get("names", labels.get(f"{self.label_key}_names"))
-        low_high = labels.get("range")
-        try:
-            if isinstance(names, list):
-                return (multilabel if label.ndim == 2 else multiclass)(*map(str, names))
-            if label.ndim == 1 and low_high is None and label.dtype.kind in "iub":
-                return multiclass(*(f"class {number}" for number in range(int(label.max()) + 1)))
-            if low_high is None:
-                raise UserError(
-                    f"{self.name!r} does not say what its labels mean; put "
-                    f'"labels": {{"range": [low, high]}} or {{"names": [...]}} into dataset.json'
-                )
-            low, high = map(float, low_high)
-            neutral = labels.get("neutral")
-            return regression(low, high, neutral=None if neutral is None else float(neutral))
-        except (TypeError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(
-                f"the labels of {self.name!r} cannot be understood from dataset.json: {error}"
-            ) from None
+        return self.labels.task(self._label(self.train, self.parts[0]))
 
-    @property
-    def label_key(self) -> str:
-        labels = self.manifest.get("labels", {})
-        return str(labels.get("key", next(iter(labels.get("keys", ())), "label")))
+    def _label(self, arrays: Arrays, split: str) -> NDArray[Any]:
+        return self.labels.pick(self._place(split), self._array(arrays, split, self.labels.key))
 
     @cached_property
     def word_vectors(self) -> WordVectors | None:
@@ -141,40 +140,62 @@ class _Folder:
         return vectors
 
     def folds(self) -> dict[str, Integers] | None:
-        """The array `cv_fold` of every split; None where one has none."""
-        found = {name: self._load(name, ("cv_fold",)).get("cv_fold") for name in SPLITS}
-        if any(fold is None for fold in found.values()):
-            return None
-        return {name: np.asarray(fold, dtype=np.int64) for name, fold in found.items()}
+        """The fold of each sample of every part; None where one has none.
+
+        Raises:
+            UserError: folds are no whole numbers, or a whole without splits has none.
+        """
+        found = {}
+        for name in self.parts:
+            arrays = self._load(name, FOLDS if self.whole else FOLDS[:1])
+            key = next((key for key in FOLDS if key in arrays), None)
+            if key is None and self.whole:
+                raise UserError(
+                    f"{self.whole.name} of {self.name!r} has no array 'fold' with the fold of each "
+                    f"sample; add it, or write train.npz, valid.npz and test.npz"
+                )
+            if key is None:
+                return None
+            found[name] = self._folds(self._array(arrays, name, key), name, key)
+        return found
+
+    def _folds(self, fold: NDArray[Any], split: str, key: str) -> Integers:
+        if fold.dtype.kind not in "iu" or fold.ndim != 1 or (fold < 0).any():
+            raise UserError(
+                f"{key!r} of {self._path(split).name} of {self.name!r} is {fold.dtype} of shape "
+                f"{fold.shape}; it must be one whole number from 0 a sample"
+            )
+        return fold.astype(np.int64)
 
     def read_ids(self, split: str) -> Strings:
         """The ids alone; where there are none, labels are counted and not looked at."""
-        if split == "train":
+        if split == self.parts[0]:
             return self._ids(self.train, split)
         arrays = self._load(split, ("id", "video_id", "clip"))
-        if "id" not in arrays and len(arrays) < 2:
-            arrays |= self._load(split, (self.label_key,))
+        if "id" not in arrays and not {"video_id", "clip"} <= set(arrays):
+            arrays |= self._load(split, (self.labels.key,))
         return self._ids(arrays, split)
 
     def _ids(self, arrays: Arrays, split: str) -> Strings:
         if "id" in arrays:
-            return arrays["id"].astype(np.str_)
+            return self._strings(arrays, split, "id")
         if "video_id" in arrays and "clip" in arrays:
-            pairs = zip(arrays["video_id"], arrays["clip"], strict=True)
-            return np.array([f"{video}_{clip}" for video, clip in pairs], dtype=np.str_)
-        count = len(self._array(arrays, split, self.label_key))
+            videos, clips = (self._strings(arrays, split, key) for key in ("video_id", "clip"))
+            if len(videos) == len(clips):
+                pairs = zip(videos, clips, strict=True)
+                return np.array([f"{video}_{clip}" for video, clip in pairs], dtype=np.str_)
+        count = len(self._array(arrays, split, self.labels.key))
         return np.array([f"{split}-{place:05d}" for place in range(count)], dtype=np.str_)
 
     def read(self, split: str) -> Split:
         """One split, right-padded, with a masked stream for a modality that is not there."""
-        arrays = self.train if split == "train" else self._load(split)
+        arrays = self.train if split == self.parts[0] else self._load(split)
         ids = self._ids(arrays, split)
-        label = self._array(arrays, split, self.label_key)
-        if self.task.kind == "regression" and label.ndim == 2 and label.shape[1] == 1:
-            label = label[:, 0]
-        extra = {str(name): self._sequences(arrays, split, name) for name in self._extra}
+        label = self._label(arrays, split)
+        refuse_labels(self._place(split), label, self.task)
+        extra = {name: self._sequences(arrays, split, name) for name in self._extra}
         streams = {name: self._sequences(arrays, split, name) for name in MODALITIES}
-        transcripts = arrays.get("raw_text")
+        transcripts = self._strings(arrays, split, "raw_text") if "raw_text" in arrays else None
         if "text" not in self.train and transcripts is not None:
             vectors = self.word_vectors
             streams["text"] = (
@@ -185,9 +206,7 @@ class _Folder:
                 f"{self.name!r} has neither features nor transcripts; a split needs 'text', "
                 f"'audio', 'vision' or 'raw_text'"
             )
-        groups = next(
-            (arrays[key] for key in ("video_id", "group", "speaker") if key in arrays), None
-        )
+        group = next((key for key in ("video_id", "group", "speaker") if key in arrays), None)
         result = Split(
             name=split,
             ids=ids,
@@ -195,10 +214,10 @@ class _Folder:
             text=streams["text"],
             audio=streams["audio"],
             vision=streams["vision"],
-            groups=None if groups is None else groups.astype(np.str_),
-            transcripts=None if transcripts is None else transcripts.astype(np.str_),
+            groups=None if group is None else self._strings(arrays, split, group),
+            transcripts=transcripts,
             unimodal_labels={
-                name: arrays[f"label_{name}"].astype(np.float32)
+                name: self._unimodal(arrays, split, f"label_{name}")
                 for name in MODALITIES
                 if f"label_{name}" in arrays
             },
@@ -207,9 +226,23 @@ class _Folder:
         self._refuse_uneven(result)
         return result
 
+    def _unimodal(self, arrays: Arrays, split: str, name: str) -> Floats:
+        label = self._array(arrays, split, name)
+        if label.dtype.kind not in "fiub" or label.ndim != 1:
+            raise UserError(
+                f"{self._place(split)} has {name} of type {label.dtype} and shape {label.shape}; "
+                f"it must be one number a sample"
+            )
+        return label.astype(np.float32)
+
     @property
     def _extra(self) -> list[str]:
-        return list(self.manifest.get("extra", []))
+        extra = self.manifest.get("extra", [])
+        if not isinstance(extra, list):
+            raise UserError(
+                f'"extra" in dataset.json of {self.name!r} is {extra!r}; it must be a list of names'
+            )
+        return [str(name) for name in extra]
 
     def _refuse_uneven(self, split: Split) -> None:
         counts = {"label": len(split.label), "ids": len(split.ids)}
@@ -225,9 +258,13 @@ class _Folder:
                 )
 
     def _sequences(self, arrays: Arrays, split: str, name: str) -> Sequences:
-        if name not in self.train:
-            count = len(self._array(arrays, split, self.label_key))
-            return missing(count)
+        if name not in self.train and name in MODALITIES:
+            if name in arrays:
+                raise UserError(
+                    f"{self._place(split)} has {name} but the training split has none; give it in "
+                    f"every split or in none"
+                )
+            return missing(len(self._ids(arrays, split)))
         values = self._array(arrays, split, name)
         if values.dtype.kind not in "fiu" or values.ndim not in (2, 3):
             raise UserError(
@@ -235,10 +272,15 @@ class _Folder:
                 f"{values.shape}; it must be numbers (samples, features) or "
                 f"(samples, steps, features)"
             )
+        if not all(values.shape[1:]):
+            raise UserError(
+                f"{name} of {self._place(split)} has shape {values.shape}; it needs one step and "
+                f"one feature at least: leave it out of every split if it is missing"
+            )
         if values.ndim == 2:
             ones = np.ones(len(values), dtype=np.int64)
-            return Sequences(values[:, None].astype(np.float32), ones)
-        content, left = self._content(arrays, name, values)
+            return Sequences(single(values[:, None]), ones)
+        content, left = self._content(arrays, split, name, values)
         if content.shape != values.shape[:2]:
             raise UserError(
                 f"the mask or lengths of {name} in the {split} split of {self.name!r} do not fit "
@@ -247,29 +289,67 @@ class _Folder:
         return right_padded(values, content, left=left)
 
     def _content(
-        self, arrays: Arrays, name: str, values: NDArray[Any]
+        self, arrays: Arrays, split: str, name: str, values: NDArray[Any]
     ) -> tuple[NDArray[np.bool_], bool | None]:
         """Where samples begin and end: a mask, lengths, or else the steps that are not zero."""
         if f"{name}_mask" in arrays:
-            return arrays[f"{name}_mask"].astype(bool), None
+            mask = arrays[f"{name}_mask"]
+            if mask.dtype.kind not in "biuf":
+                raise UserError(
+                    f"{name}_mask of {self._place(split)} is {mask.dtype}; it must be true or false"
+                )
+            return mask.astype(bool), None
         if "mask" in arrays and arrays["mask"].shape == values.shape[:2]:
             some = (values != 0).any(axis=(1, 2))  # a shared mask does not say what is missing
             return arrays["mask"].astype(bool) & some[:, None], None
         for key in (f"{name}_lengths", f"{name}_length"):
             if key in arrays:
-                return np.arange(values.shape[1]) < arrays[key].reshape(-1, 1), False
+                return self._steps(arrays[key], key, split, values), False
         return _nonzero(values), padded_left(_nonzero(self.train[name]))
 
+    def _steps(
+        self, lengths: NDArray[Any], key: str, split: str, values: NDArray[Any]
+    ) -> NDArray[np.bool_]:
+        steps = values.shape[1]
+        numbers = lengths.dtype.kind in "fiu" and lengths.size == len(values)
+        if not numbers or not np.isin(lengths, np.arange(steps + 1)).all():
+            raise UserError(
+                f"{key} of {self._place(split)} must be one whole number from 0 to {steps} a "
+                f"sample, the steps that are there"
+            )
+        found: NDArray[np.bool_] = np.arange(steps) < lengths.reshape(-1, 1)
+        return found
+
     def _array(self, arrays: Arrays, split: str, name: str) -> NDArray[Any]:
+        file = self._path(split).name
         if name not in arrays:
             raise UserError(
-                f"{split}.npz of {self.name!r} has no array {name!r}; it has "
+                f"{file} of {self.name!r} has no array {name!r}, which every split needs; it has "
                 f"{', '.join(sorted(arrays)) or 'none'}"
+            )
+        if not arrays[name].ndim:
+            raise UserError(
+                f"{name!r} in {file} of {self.name!r} is one value; it needs one row a sample"
             )
         return arrays[name]
 
+    def _strings(self, arrays: Arrays, split: str, name: str) -> Strings:
+        values = self._array(arrays, split, name)
+        if values.ndim != 1:
+            raise UserError(
+                f"{name!r} in {self._path(split).name} of {self.name!r} has shape {values.shape}; "
+                f"it needs one text a sample"
+            )
+        return values.astype(np.str_)
+
+    def _place(self, split: str) -> str:
+        return f"{self.name!r}" if self.whole else f"the {split} split of {self.name!r}"
+
+    def _path(self, split: str) -> Path:
+        return self.whole or self.folder / f"{split}.npz"
+
     def _load(self, split: str, wanted: tuple[str, ...] | None = None) -> Arrays:
-        return read_npz(self.folder / f"{split}.npz", wanted)
+        return read_npz(self._path(split), wanted)
 
 
 def _nonzero(values: NDArray[Any]) -> NDArray[np.bool_]:

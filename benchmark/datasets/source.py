@@ -1,13 +1,8 @@
 """Source: where the splits of a dataset are read from, and how they become a `Dataset`."""
 
-import hashlib
-import json
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +10,10 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
+from benchmark.datasets.labels import refuse_labels
 from benchmark.datasets.spec import (
     Dataset,
+    Floats,
     Integers,
     Scale,
     Sequences,
@@ -31,8 +28,6 @@ from benchmark.task import Task
 
 SPLITS = ("train", "valid", "test")
 
-Arrays = dict[str, NDArray[Any]]
-
 
 @dataclass(frozen=True)
 class Source:
@@ -42,7 +37,7 @@ class Source:
         name: the name used in commands, records and tables.
         task: what the label means.
         format: the layout in words, for `affectbench data ls`.
-        sizes: samples of each split.
+        sizes: samples of each split; of `all` where the dataset has folds and no splits.
         read: the samples of one split, unscaled.
         read_ids: the ids of one split, without its features.
         digest: hash of every array of every split.
@@ -85,6 +80,7 @@ def assemble(
     Raises:
         UserError: a split is empty or broken, splits overlap, or a stream is unknown.
     """
+    need_splits(source)
     train = source.read("train")
     refuse_broken(train, source.name, source.task)
     known = (*MODALITIES, *train.extra)
@@ -115,6 +111,19 @@ def assemble(
         provenance=source.provenance,
         standardised=tuple(standardise),
     )
+
+
+def need_splits(source: Source) -> None:
+    """Stop at a dataset that has folds instead of splits.
+
+    Raises:
+        UserError: no fold of it was chosen.
+    """
+    if set(source.sizes) != set(SPLITS):
+        raise UserError(
+            f"{source.name!r} is one file with folds and no splits; cross-validate with "
+            f"-d {source.name}@folds, or take {source.name}@0 to test on fold 0 alone"
+        )
 
 
 def _dims(train: Split, task: Task, vocabulary: Vocabulary | None) -> Dims:
@@ -154,9 +163,32 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
             )
         if train is not None:
             _refuse_other_shape(place, name, values, train.sequences(name).values)
-    _refuse_labels(place, split.label, task)
+    refuse_labels(place, split.label, task)
+    _refuse_unimodal(place, split, train)
     if len(np.unique(split.ids)) < len(split):
         raise UserError(f"{place} has the same id more than once; ids must be unique")
+
+
+def _refuse_unimodal(place: str, split: Split, train: Split | None) -> None:
+    """Labels of single modalities, and the transcripts, are in every split or in none."""
+    for name, label in split.unimodal_labels.items():
+        if label.shape != (len(split),) or not np.isfinite(label).all():
+            raise UserError(
+                f"{place} has labels of {name} alone of shape {label.shape}, or some that are not "
+                f"finite; they must be {len(split)} numbers"
+            )
+    if train is None:
+        return
+    for name in sorted(split.unimodal_labels.keys() ^ train.unimodal_labels.keys()):
+        raise UserError(
+            f"labels of {name} alone are in only one of {place} and the training split; give them "
+            f"in every split or in none"
+        )
+    if (split.transcripts is None) != (train.transcripts is None):
+        raise UserError(
+            f"transcripts are in only one of {place} and the training split; give them in every "
+            f"split or in none"
+        )
 
 
 def _refuse_other_shape(
@@ -166,23 +198,6 @@ def _refuse_other_shape(
         raise UserError(
             f"{place} has {name} of steps x features {values.shape[1]} x {values.shape[2]} but "
             f"the training split {expected.shape[1]} x {expected.shape[2]}; make them equal"
-        )
-
-
-def _refuse_labels(place: str, label: NDArray[Any], task: Task) -> None:
-    columns = (len(task.names),) if task.kind == "multilabel" else ()
-    if label.shape[1:] != columns:
-        raise UserError(
-            f"{place} has labels of shape {label.shape}, a {task.kind} task needs "
-            f"{('samples', *columns)}"
-        )
-    if not np.isfinite(label).all():
-        raise UserError(f"{place} has NaN or infinite labels; drop these samples")
-    outside = (label < task.low - 1e-4) | (label > task.high + 1e-4)
-    if outside.any():
-        raise UserError(
-            f"{place} has {int(outside.sum())} labels outside [{task.low:g}, {task.high:g}], "
-            f"for example {label[outside][0]:g}; correct the labels or the declared range"
         )
 
 
@@ -199,49 +214,6 @@ def refuse_overlap(dataset: str, ids: Mapping[str, Strings]) -> None:
                 f"{len(shared)} ids of {dataset!r} are in both the {first} and the {second} "
                 f"split, for example {str(shared[0])!r}; a sample belongs to one split"
             )
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The `dataset.json` of a folder; empty where there is none.
-
-    Raises:
-        UserError: it is not a JSON object.
-    """
-    path = folder / "dataset.json"
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"dataset.json of {folder.name!r} cannot be read: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"dataset.json of {folder.name!r} holds no JSON object; see docs/data.md")
-    return values
-
-
-def file_digest(path: Path, size: int = 16) -> str:
-    """BLAKE2 hash of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=size)).hexdigest()
-
-
-def read_npz(path: Path, wanted: tuple[str, ...] | None = None) -> Arrays:
-    """Arrays of an npz file, the wanted ones or all.
-
-    Raises:
-        UserError: the file is missing, truncated, corrupt, or holds pickled objects.
-    """
-    place = f"{path.parent.name}/{path.name}"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if wanted is None or key in wanted}
-    except FileNotFoundError:
-        raise UserError(f"{place} is not there; a split is one npz file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile):
-        raise UserError(
-            f"{place} is truncated, corrupt or holds pickled objects; write it again with "
-            f"numpy.savez and plain arrays"
-        ) from None
 
 
 def missing(samples: int, width: int = 1) -> Sequences:
@@ -283,4 +255,10 @@ def right_padded(
         values, np.minimum(first[:, None] + place, steps - 1)[..., None], axis=1
     )
     moved = np.where((place < lengths[:, None])[..., None], moved, 0)
-    return Sequences(moved.astype(np.float32), lengths)
+    return Sequences(single(moved), lengths)
+
+
+def single(values: NDArray[Any]) -> Floats:
+    """As float32; a number too large for it becomes infinite, which is refused later."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)

@@ -153,7 +153,8 @@ class Dataset:
         vocabulary: special token ids, if there are tokens.
         encoder: the text encoder whose tokeniser made the tokens, `scratch` for our own
             vocabulary, or empty.
-        provenance: where the data comes from, for records and `affectbench data ls`.
+        provenance: where the data comes from; for a regression `neutral` says whether the neutral
+            label was `stated` (or follows from a range symmetric about 0) or `assumed`.
         standardised: streams that were scaled by the statistics of the training split.
     """
 
@@ -168,6 +169,14 @@ class Dataset:
     encoder: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     standardised: tuple[str, ...] = ()
+
+    def verify_test(self) -> None:
+        """Read the test split as it will be read after training, and keep nothing of it.
+
+        Raises:
+            UserError: it is broken, and no training should begin.
+        """
+        self.open_test()
 
 
 @dataclass(frozen=True, slots=True)

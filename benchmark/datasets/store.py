@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.source import SPLITS, Source, assemble, file_digest, read_manifest
+from benchmark.datasets.files import file_digest, read_manifest, safe_name
+from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
 from benchmark.task import Task
@@ -50,7 +51,8 @@ def write_dataset(
     Args:
         folder: to be made; it must not be there yet.
         name: of the dataset.
-        task: what the label means.
+        task: what the label means; its neutral label counts as stated unless the provenance has
+            `neutral` as `assumed`.
         splits: `train`, `valid` and `test`.
         vocabulary: special ids of the splits' tokens.
         encoder: the text encoder whose tokeniser made them.
@@ -198,21 +200,23 @@ def open_store(folder: Path) -> Source:
     try:
         arrays: dict[str, dict[str, Any]] = manifest["arrays"]
         vocabulary = manifest["vocabulary"]
+        stated = manifest.get("labels", {}).get("neutral")
+        task = manifest["task"] | ({} if stated is None else {"neutral": stated})
+        neutral = manifest["provenance"].get("neutral", "stated") if stated is None else "stated"
         return Source(
-            name=str(manifest["name"]),
-            task=Task.from_dict(manifest["task"]),
+            name=safe_name(str(manifest["name"])),
+            task=Task.from_dict(task),
             format="native",
             sizes={split: int(manifest["splits"][split]) for split in SPLITS},
             read=lambda split: _read_split(folder, split, manifest),
             read_ids=lambda split: _read_array(folder, f"{split}.ids.npy", arrays),
-            digest=digest(
-                [manifest["task"], {file: entry["blake2"] for file, entry in arrays.items()}]
-            ),
+            digest=digest([task, {file: entry["blake2"] for file, entry in arrays.items()}]),
             vocabulary=None if vocabulary is None else Vocabulary(**vocabulary),
             encoder=str(manifest["encoder"]),
             provenance={
                 **manifest["provenance"],
                 **{key: manifest[key] for key in ("features", "padding", "licence")},
+                **({"neutral": neutral} if task["kind"] == "regression" else {}),
             },
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -236,10 +240,10 @@ def _read_split(folder: Path, split: str, manifest: Mapping[str, Any]) -> Split:
             f"the {split} split of {folder.name!r} has no array {absent[0]!r}; import it again"
         )
     for key, array in arrays.items():
-        if len(array) != manifest["splits"][split]:
+        if array.shape[:1] != (manifest["splits"][split],):
             raise UserError(
-                f"{folder.name}/{split}.{key}.npy has {len(array)} rows for "
-                f"{manifest['splits'][split]} samples; import the data again"
+                f"{folder.name}/{split}.{key}.npy has {len(array) if array.ndim else 'no'} rows "
+                f"for {manifest['splits'][split]} samples; import the data again"
             )
 
     def pair(name: str) -> Sequences:

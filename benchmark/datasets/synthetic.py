@@ -11,6 +11,7 @@ from benchmark.config import digest
 from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.datasets.spec import (
     Dataset,
+    Floats,
     Integers,
     Sequences,
     Split,
@@ -20,7 +21,7 @@ from benchmark.datasets.spec import (
 )
 from benchmark.task import regression
 
-VERSION = 1  # to be raised when the same seed gives other data
+VERSION = 2  # to be raised when the same seed gives other data
 SPECIAL_TOKENS = 5
 TEXT = (12, 16)  # most steps, width
 AUDIO = (20, 6)
@@ -39,6 +40,8 @@ STRENGTHS: Mapping[str, float] = {
     "text*audio*vision": 0.35,
     "noise": 0.3,
 }
+DEAD_ZONE = 0.08  # a score closer to neutral than this is given the label 0
+NEUTRAL_SHARE = 0.047  # of the labels that are 0 therefore, in expectation; in CMU-MOSI it is 4.4 %
 
 # One line for each level of sentiment, from the lowest to the highest.
 WORDS = (
@@ -79,11 +82,16 @@ def make_synthetic(
     the mean sentiment of its words; in audio and vision it is the mean of the steps along one fixed
     direction. With t, a, v these numbers and s the strengths,
 
-        label = clip(s_t t + s_a a + s_v v + s_ta ta + s_tv tv + s_av av + s_tav tav + noise, -3, 3)
+        score = s_t t + s_a a + s_v v + s_ta ta + s_tv tv + s_av av + s_tav tav + noise
+        label = 0 where |score| < 0.08, else clip(score, -3, 3)
+
+    Nearly one label in twenty is exactly neutral, as in CMU-MOSI, so that the two conventions of
+    Acc-2 and F1 differ. Labels of single modalities are made of their own term in the same way.
 
     The latents are functions of the sequences, so the sum without noise is known from the input,
-    and its clipped value is the median of the label given the input: the noise is symmetric and
-    clipping is monotone. No prediction has a lower expected absolute error; `Split.oracle` is it.
+    and the label made of it is the median of the label given the input: the noise is symmetric, and
+    clipping and the dead zone are monotone, so that the median goes through them. No prediction has
+    a lower expected absolute error; `Split.oracle` is it.
 
     Args:
         seed: decides everything.
@@ -118,6 +126,8 @@ def synthetic_source(seed: int = 0, sizes: tuple[int, int, int] = SIZES) -> Sour
             "seed": seed,
             "strengths": dict(STRENGTHS),
             "variance_shares": {name: share / total for name, share in shares.items()},
+            "neutral": "stated",
+            "neutral_share": NEUTRAL_SHARE,
         },
     )
 
@@ -158,7 +168,7 @@ def _make_split(world: _World, seed: int, split: str, count: int) -> Split:
     return Split(
         name=split,
         ids=_make_ids(split, count),
-        label=np.clip(noisy, -3, 3).astype(np.float32),
+        label=_make_label(noisy),
         text=text,
         audio=audio,
         vision=vision,
@@ -166,11 +176,15 @@ def _make_split(world: _World, seed: int, split: str, count: int) -> Split:
         groups=_make_groups(generator, split, count),
         transcripts=transcripts,
         unimodal_labels={
-            name: np.clip(STRENGTHS[name] * latent, -3, 3).astype(np.float32)
-            for name, latent in latents.items()
+            name: _make_label(STRENGTHS[name] * latent) for name, latent in latents.items()
         },
-        oracle=np.clip(clean, -3, 3).astype(np.float32),
+        oracle=_make_label(clean),
     )
+
+
+def _make_label(score: NDArray[np.float64]) -> Floats:
+    """The label of a score: exactly neutral near 0, clipped to the scale; never decreasing."""
+    return np.where(np.abs(score) < DEAD_ZONE, 0, np.clip(score, -3, 3)).astype(np.float32)
 
 
 def _make_text(

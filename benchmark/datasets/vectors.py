@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.source import file_digest, read_npz
+from benchmark.datasets.files import file_digest, read_npz
 from benchmark.datasets.spec import Floats, Sequences, Strings
 from benchmark.datasets.tokens import normalise, split_words
 

@@ -1,0 +1,280 @@
+"""What labels mean: the task of a plain folder, and one sentence for labels that do not fit it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError, unknown
+from benchmark.task import KINDS, Task, multiclass, multilabel, regression
+
+TOLERANCE = 1e-4  # a label that float32 carried over the edge of its range is no mistake
+
+Array = NDArray[Any]
+
+
+class Labels:
+    """The labels of a plain folder: which array, which column of it, and what they mean.
+
+    Args:
+        dataset: name of the dataset, for sentences.
+        manifest: its `dataset.json`.
+        chosen: the label asked for as `name:label`: one of `labels.keys`, or a column by name or
+            number; empty takes what `dataset.json` says.
+    """
+
+    def __init__(self, dataset: str, manifest: Mapping[str, Any], chosen: str = ""):
+        facts = manifest.get("labels", {})
+        if not isinstance(facts, dict):
+            raise UserError(
+                f'"labels" in dataset.json of {dataset!r} is {facts!r}; it must be an object such '
+                f'as {{"range": [-3, 3]}}, see docs/data.md'
+            )
+        self.dataset, self.facts = dataset, facts
+        self.keys = [str(key) for key in _listed(facts.get("keys"))]
+        self.key = str(facts.get("key", self.keys[0] if self.keys else "label"))
+        column = facts.get("column", manifest.get("label_column"))
+        self.column = "" if column is None else str(column)
+        self.chosen = chosen
+        if chosen in self.keys:
+            self.key, self.column = chosen, ""
+        elif chosen:
+            self.column = chosen
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of a two-dimensional label; empty where they have none."""
+        return [str(name) for name in _listed(self.facts.get("columns")) or self._names]
+
+    @property
+    def suffix(self) -> str:
+        """What is added to the name of the dataset for a label chosen on the command line."""
+        return ":" + re.sub(r"[^\w.+-]+", "-", self._canonical) if self.chosen else ""
+
+    def meaning(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """What decides the labels, for the fingerprint."""
+        chosen = {"chosen": self._canonical} if self.chosen else {}
+        column = {"column": self.column} if self.column and not self.chosen else {}
+        return {key: manifest.get(key) for key in ("labels", "extra")} | chosen | column
+
+    def pick(self, place: str, label: Array) -> Array:
+        """The labels of a split as the task has them, still of the type they were stored in.
+
+        Raises:
+            UserError: there are several labels a sample and none is chosen, or no such column.
+        """
+        if self.column:
+            return label[:, self._number(place, label)]
+        if label.ndim == 2 and label.shape[1] == 1 and self._low_high is not None:
+            return label[:, 0]
+        if label.ndim == 2 and label.shape[1] > 1 and not self._several:
+            names = self.columns or [str(number) for number in range(label.shape[1])]
+            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            raise UserError(
+                f"{place} has {label.shape[1]} labels a sample ({shown}); choose one by "
+                f"-d {self.dataset}:{names[0]} or as labels.column in dataset.json"
+            )
+        return label
+
+    def task(self, label: Array) -> Task:
+        """The task, judged by `dataset.json` and the picked labels of the training split.
+
+        Raises:
+            UserError: it is not clear what the labels mean.
+        """
+        if not len(label):
+            raise UserError(
+                f"the train split of {self.dataset!r} is empty; every split needs at least one "
+                f"sample"
+            )
+        columns = self._names if self.column and "columns" not in self.facts else []
+        classes = [] if columns or self._kind == "regression" else self._names
+        try:
+            if columns and self._low_high is None:
+                name = columns[int(self.column)] if self.column.isdigit() else self.column
+                return multiclass(f"not {name}", name)
+            if classes and (self._low_high is None or label.ndim == 1):
+                return (multilabel if self._is_multilabel(label) else multiclass)(*classes)
+            if label.ndim == 1 and self._low_high is None and label.dtype.kind in "iub":
+                return multiclass(*(f"class {place}" for place in range(int(label.max()) + 1)))
+            return self._regression()
+        except (TypeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(
+                f"the labels of {self.dataset!r} cannot be understood from dataset.json: {error}"
+            ) from None
+
+    def _regression(self) -> Task:
+        if self._low_high is None:
+            raise UserError(
+                f"{self.dataset!r} does not say what its labels mean; put "
+                f'"labels": {{"range": [low, high]}} or {{"names": [...]}} into dataset.json'
+            )
+        if len(_listed(self._low_high)) != 2:
+            raise UserError(
+                f"labels.range of {self.dataset!r} is {self._low_high!r}; it must be two numbers, "
+                f"[lowest, highest]"
+            )
+        neutral = self.facts.get("neutral")
+        low, high = map(float, self._low_high)
+        return regression(low, high, neutral=None if neutral is None else float(neutral))
+
+    def neutral(self, task: Task) -> dict[str, str]:
+        """Whether the neutral label is known, for the provenance of a regression."""
+        if task.kind != "regression":
+            return {}
+        known = self.facts.get("neutral") is not None or task.low == -task.high
+        return {"neutral": "stated" if known else "assumed"}
+
+    @property
+    def _canonical(self) -> str:
+        """The chosen label by its name where it has one; to be asked for once it was found."""
+        numbered = self.chosen not in [*self.keys, *self.columns] and self.chosen.isdigit()
+        return self.columns[int(self.chosen)] if numbered and self.columns else self.chosen
+
+    def _is_multilabel(self, label: Array) -> bool:
+        if self._kind:
+            return self._kind == "multilabel"
+        return label.ndim == 2 and (label.shape[1] > 1 or len(self._names) == 1)
+
+    def _number(self, place: str, label: Array) -> int:
+        if label.ndim != 2:
+            if self.keys and self.chosen:
+                raise unknown(f"label of {self.dataset!r}", self.column, self.keys)
+            raise UserError(
+                f"{place} has one label a sample and so no column {self.column!r}; leave it out"
+            )
+        count, names = label.shape[1], self.columns
+        if names and len(names) != count:
+            raise UserError(
+                f"{place} has {count} labels a sample but dataset.json names {len(names)}; "
+                f"correct labels.columns"
+            )
+        if self.column in names:
+            return names.index(self.column)
+        if self.column.isdigit() and int(self.column) < count:
+            return int(self.column)
+        known = names or [str(number) for number in range(count)]
+        raise unknown(f"label of {self.dataset!r}", self.column, known)
+
+    @property
+    def _names(self) -> list[str]:
+        found = self.facts.get("names", self.facts.get(f"{self.key}_names"))
+        return [str(name) for name in found] if isinstance(found, list) else []
+
+    @property
+    def _low_high(self) -> Any:
+        return self.facts.get("range")
+
+    @property
+    def _kind(self) -> str:
+        """The kind of task where `labels.kind` names one; other words are a note."""
+        kind = self.facts.get("kind")
+        return str(kind) if kind in KINDS else ""
+
+    @property
+    def _several(self) -> bool:
+        """Whether several labels a sample belong together, as yes-no labels do."""
+        if self._kind:
+            return self._kind == "multilabel"
+        return bool(self._names) and self._low_high is None and "columns" not in self.facts
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def neutral_sentence(task: Task, assumed: bool) -> str:
+    """Where the neutral label of a regression comes from."""
+    if task.low == -task.high and not task.neutral:
+        return f"neutral label 0, the middle of the symmetric range [{task.low:g}, {task.high:g}]"
+    if not assumed:
+        return f"neutral label {task.neutral:g}, stated"
+    return (
+        f"neutral label {task.neutral:g}, assumed as the middle of [{task.low:g}, {task.high:g}]; "
+        f"state it in dataset.json as labels.neutral"
+    )
+
+
+def refuse_labels(place: str, label: Array, task: Task) -> None:
+    """Stop at labels that the task cannot have.
+
+    Args:
+        place: the split in words, with which the sentence begins.
+        label: as it was stored, of any type and shape.
+        task: what it should be.
+
+    Raises:
+        UserError: no numbers, another shape, not finite, out of range, or no such class.
+    """
+    if label.dtype.kind not in "fiub":
+        text = label.dtype.kind in "US" and label.size
+        what = f"text, for example {str(label.flat[0])!r}" if text else f"of type {label.dtype}"
+        raise UserError(f"{place} has labels that are {what}; {_numbers(task)}")
+    _refuse_shape(place, label, task)
+    label = label.astype(np.float64)
+    if not np.isfinite(label).all():
+        raise UserError(f"{place} has NaN or infinite labels; drop these samples")
+    if task.kind == "regression":
+        _refuse_outside(place, label, task)
+    elif task.kind == "multilabel":
+        wrong = label[~np.isin(label, (0, 1))]
+        if wrong.size:
+            raise UserError(
+                f"{place} has {wrong.size} yes-no labels that are neither 0 nor 1, for example "
+                f"{wrong[0]:g}; write 1 for yes and 0 for no"
+            )
+    else:
+        _refuse_classes(place, label, task)
+
+
+def _numbers(task: Task) -> str:
+    if task.kind == "regression":
+        return f"write numbers in [{task.low:g}, {task.high:g}]"
+    if task.kind == "multilabel":
+        return "write 1 for yes and 0 for no"
+    return f"write the number of the class, from 0, in the order {', '.join(task.names[:10])}"
+
+
+def _refuse_shape(place: str, label: Array, task: Task) -> None:
+    several = task.kind == "multilabel"
+    if label.ndim and label.shape[1:] == ((len(task.names),) if several else ()):
+        return
+    if several:
+        advice = f"several yes-no labels need (samples, {len(task.names)}), one column a name"
+    elif label.ndim == 2 and label.shape[1] == 1:
+        advice = f"a {task.kind} needs (samples,), write label[:, 0]"
+    elif label.ndim == 2 and task.kind == "multiclass":
+        advice = "a multiclass needs (samples,), write label.argmax(axis=1) if it is one-hot"
+    else:
+        advice = f"a {task.kind} needs (samples,), one label a sample"
+    raise UserError(f"{place} has labels of shape {label.shape}; {advice}")
+
+
+def _refuse_outside(place: str, label: Array, task: Task) -> None:
+    outside = (label < task.low - TOLERANCE) | (label > task.high + TOLERANCE)
+    if outside.any():
+        raise UserError(
+            f"{place} has {int(outside.sum())} labels outside [{task.low:g}, {task.high:g}], they "
+            f"reach from {label.min():g} to {label.max():g}; correct the labels or labels.range in "
+            f"dataset.json"
+        )
+
+
+def _refuse_classes(place: str, label: Array, task: Task) -> None:
+    fraction = label[label != np.rint(label)]
+    if fraction.size:
+        raise UserError(
+            f"{place} has classes that are no whole numbers, for example {fraction[0]:g}; "
+            f"{_numbers(task)}"
+        )
+    beyond = label[(label < 0) | (label >= len(task.names))]
+    if beyond.size:
+        raise UserError(
+            f"{place} has {beyond.size} labels of class {beyond[0]:g}, but the classes go from 0 "
+            f"to {len(task.names) - 1}; correct the labels or name all classes as labels.names in "
+            f"dataset.json"
+        )
