@@ -645,7 +645,7 @@ def _write_tables(
     screen: Console,
     records: Any,
     output: Path,
-    names: Literal["registered", "paper"],
+    names: Literal["registered", "paper"] = "registered",
     at_hand: set[tuple[str, str]] | None = None,
 ) -> list[Path]:
     """Write the tables of all records, and print those of the datasets and protocol at hand."""

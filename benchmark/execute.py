@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from benchmark.config import Protocol
 from benchmark.errors import UserError
 from benchmark.experiment import failed, run_plan
-from benchmark.grid import Plan, plan_grid
+from benchmark.grid import Plan, cached_dataset, plan_grid
 from benchmark.pool import Pool
 from benchmark.preflight import Verdict, preflight
 from benchmark.results import (
@@ -198,6 +198,8 @@ def _count_jobs(plans: Sequence[Plan], jobs: int | None) -> int:
 
 def _run(work: "_Work", todo: Sequence[Plan], jobs: int) -> None:
     """Preflight, then all score cells, then all cost cells one by one."""
+    for place in {(p.dataset, p.data, p.text_encoder, p.protocol.standardise) for p in todo}:
+        cached_dataset(*place).verify_test()
     firsts = list({_subject(plan): plan for plan in reversed(todo)}.values())[::-1]
     if jobs == 0:
         for plan in firsts:

@@ -17,6 +17,7 @@ from benchmark.environment import ROOT, environment, prepare, seed_everything
 from benchmark.errors import UserError
 from benchmark.evaluate import EvaluationContext, in_label_units, predict
 from benchmark.grid import Plan, cached_dataset
+from benchmark.metrics import refuse_impossible
 from benchmark.model import Model
 from benchmark.registry import (
     create_model,
@@ -174,6 +175,7 @@ def _open_test(
     prediction = in_label_units(prediction, dataset.task)
     if not np.isfinite(prediction).all():
         raise RuntimeError("the selected checkpoint predicts NaN or infinity on the test split")
+    refuse_impossible(dataset.task, test.label, prediction, test.oracle)
     valid_prediction = in_label_units(result.valid_prediction, dataset.task)
     context = _context(
         plan,

@@ -38,14 +38,15 @@ def preflight(plan: Plan) -> Verdict:
         load_plugin(plugin)
     ensure_model(plan.cell.model, plan.file)
     entry = get_model(plan.cell.model)
+    declined = ""
     try:
         dataset, model = build(plan)
         _refuse_nothing_to_read(entry, model.modalities, dataset)
     except UserError as error:
-        return Verdict(declined=str(error))
-    except Exception:
-        return Verdict()
-    return Verdict(broken=_broken(entry) if is_foreign(entry) else {})
+        declined = str(error)
+    except Exception:  # the cell fails likewise, and its record keeps the traceback
+        pass
+    return Verdict(declined, _broken(entry) if is_foreign(entry) else {})
 
 
 def is_foreign(entry: ModelEntry) -> bool:

@@ -54,7 +54,7 @@ class ModelEntry:
     @property
     def file(self) -> str:
         """The file that defines the class; empty if there is none."""
-        return getattr(sys.modules[self.cls.__module__], "__file__", None) or ""
+        return _file_of(self.cls.__module__) or ""
 
     @property
     def source_digest(self) -> str:
@@ -363,11 +363,16 @@ def _origin(thing: Any) -> tuple[str, str]:
     return file or thing.__module__, thing.__qualname__
 
 
+def _file_of(module: str) -> str | None:
+    """The file of a module; None in a notebook and for code from standard input."""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    return path if path is not None and Path(path).is_file() else None
+
+
 def _source_files(name: str, seen: set[str] | None = None) -> set[str]:
     """Files of a module and, recursively, of those modules of PACKAGES that it takes names from."""
     seen = set() if seen is None else seen
-    module = sys.modules.get(name)
-    path = getattr(module, "__file__", None)
+    module, path = sys.modules.get(name), _file_of(name)
     if path is None or name in seen:
         return set()
     seen.add(name)

@@ -105,6 +105,8 @@ def test_a_failing_cell_is_told_once_and_its_traceback_on_request(tmp_path: Path
         "from benchmark import Model, Output, register_model\n"
         "@register_model('broken')\n"
         "class Broken(Model):\n"
+        "    def __init__(self, dims):\n"
+        "        super().__init__()\n"
         "    def forward(self, batch):\n"
         "        return Output(batch.text.values @ batch.audio.values)\n"
     )
@@ -174,7 +176,7 @@ class Drawn(Model):
 job = dict(models=["drawn"], seeds=1, settings={"epochs": 1}, folder=FOLDER)
 print(run(**job).made, run(**job).found)
 try:
-    run(jobs=2, **job)
+    run(jobs=2, **{**job, "seeds": 2})
 except UserError as error:
     print(error)
 """
