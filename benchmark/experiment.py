@@ -53,6 +53,7 @@ def run_plan(
             "wall_seconds": time.perf_counter() - started,
             "task": plan.task,
             "exempt": dict(get_model(plan.cell.model).exempt),
+            "display": get_model(plan.cell.model).display,
             "changed": plan.changed,
             "recipe": plan.recipe,
             "environment": environment(plan.device, plan.threads, plan.protocol.precision),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from benchmark.datasets.spec import Dataset, Split
 from benchmark.errors import UserError
+from benchmark.harness import harness_version
 from benchmark.metrics import evaluate_metrics
 from benchmark.results import Cell, Record
 
@@ -47,6 +48,7 @@ def score_file(dataset: Dataset, path: Path) -> Record:
         config={},
         protocol={"name": "external predictions"},
         source="",
+        harness=harness_version(),
     )
     return Record(
         cell=cell,

@@ -8,18 +8,29 @@ from benchmark.results import write_text
 from leaderboard.entries import Source
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown
+from leaderboard.names import Names
 from leaderboard.plots import write_plots
+from leaderboard.runs import FIELDS, to_rows
 from leaderboard.table import build_tables
-from leaderboard.tidy import sources, tidy
+from leaderboard.tidy import csv_text, sources, tidy
 
 
-def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
+def write_leaderboard(
+    records: Iterable[Source],
+    output: Path,
+    *,
+    names: Names = "registered",
+    deviations: bool = False,
+) -> list[Path]:
     """Write the tables into a folder and the plots below it; the same records, the same bytes.
 
     Args:
         records: paths and records, of any number of runs; the npz beside a record is read for
             the confusion matrices.
         output: made if it is not there.
+        names: how models are called: as registered, or as in their papers; the CSV files have the
+            registered name in `model` in any case.
+        deviations: print deviations of Acc-2 and F1 too in the LaTeX tables, which are then wider.
 
     Returns:
         All files written, the tables first.
@@ -27,7 +38,8 @@ def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written to.
     """
-    tables = build_tables(records)
+    pairs = list(records)
+    tables = build_tables(pairs, names=names)
     try:
         plots = write_plots(tables, output / "plots")
         images = {
@@ -37,7 +49,8 @@ def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
         texts = {
             "leaderboard.md": markdown(tables, images),
             "leaderboard.csv": tidy(tables),
-            "leaderboard.tex": latex(tables),
+            "runs.csv": csv_text(to_rows(pairs), FIELDS),
+            "leaderboard.tex": latex(tables, deviations=deviations),
             "leaderboard.sources.json": sources(tables, output),
         }
         for name, text in texts.items():
