@@ -1,27 +1,22 @@
-"""What all plots share: one style for each model, fonts, and writing images atomically."""
+"""What all plots share: fonts, titles, legends, and writing images atomically."""
 
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from leaderboard.entries import Row, Table
+from leaderboard.entries import Table
+from leaderboard.styles import Style, fill
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008) without yellow, which is too faint on white for a line.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (5, 1, 1, 1, 1, 1)))
-HATCHES = ("", "/////", ".....", "xxxxx", "-----")
-MARKERS = "osD^vPX*<>"
-GREY = "#777777"
 FONTS: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -32,42 +27,12 @@ FONTS: dict[Any, Any] = {
     "grid.color": "#E4E4E4",
     "legend.frameon": False,
     "svg.hashsalt": "affectbench",
+    "text.parse_math": False,  # names may hold a dollar sign
 }
 DOTS_PER_INCH = 150
 MOST = 12  # models in one plot of lines or bars; more cannot be told apart
 LEGEND_LINE, LEGEND_COLUMN = 0.192, 1.75  # inches
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """Looks of a model, the same in every plot; colour with dash or marker tells it apart."""
-
-    colour: str
-    dash: Any
-    marker: str
-
-
-def make_styles(tables: Iterable[Table]) -> dict[str, Style]:
-    """A style for each row label of all tables; models without training are grey."""
-    rows = {row.label: row for table in tables for row in table.rows if row.kind != "oracle"}
-    styles, number = {}, 0
-    for label in sorted(rows):
-        if is_constant(rows[label]):
-            styles[label] = Style(GREY, (0, (1, 1)), "x")
-            continue
-        # The dash changes once the colours are used up; markers have another period.
-        dash = DASHES[number // len(COLOURS) % len(DASHES)]
-        marker = MARKERS[number % len(MARKERS)]
-        styles[label] = Style(COLOURS[number % len(COLOURS)], dash, marker)
-        number += 1
-    return styles
-
-
-def is_constant(row: Row) -> bool:
-    """Whether the model has nothing to train."""
-    return {record.training.stopped for _, record in row.records if record.training} == {
-        "untrainable"
-    }
+TITLE, LETTER = 0.25, 0.077  # inches: height of a title and width of a letter in it
 
 
 def new_canvas(width: float, height: float) -> "Figure":
@@ -86,6 +51,25 @@ def new_figure(
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(grid.flat)
+
+
+def add_title(figure: "Figure", table: Table) -> None:
+    """Dataset and protocol above everything, on as many lines as fit beside the legend."""
+    taken = 0.0
+    for legend in figure.legends:
+        longest = max((len(text.get_text()) for text in legend.get_texts()), default=0)
+        above = legend.get_title().get_text()
+        columns = legend_columns(
+            len(legend.get_texts()) + above.count("\n") + bool(above), figure.get_figheight()
+        )
+        taken += columns * (0.067 * longest + 0.5)
+    text = wrap_title(table, figure.get_figwidth() - taken)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10)
+
+
+def wrap_title(table: Table, width: float) -> str:
+    """The title of a table on lines of so many inches."""
+    return "\n".join(wrap(legend_label(table.title), max(30, int(width / LETTER))))
 
 
 def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
@@ -117,8 +101,14 @@ def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
 
 
 def legend_columns(count: int, height: float) -> int:
-    """Columns that a legend of so many entries needs beside axes of this height in inches."""
+    """Columns that a legend of so many entries needs in a figure of this height in inches."""
     return ceil(count / max(1, int((height - 0.1) / LEGEND_LINE)))
+
+
+def legend_label(text: str) -> str:
+    """A label on one line, which matplotlib does not drop for its first sign."""
+    line = " ".join(text.split())
+    return f" {line}" if line.startswith("_") else line
 
 
 def add_legend(
@@ -140,7 +130,7 @@ def add_legend(
             linestyle=styles[label].dash if lines else "none",
             marker=styles[label].marker,
             markersize=5,
-            label=label,
+            label=legend_label(label),
         )
         for label in labels
     ]
@@ -153,7 +143,9 @@ def add_patches(
     """A legend of filled boxes."""
     from matplotlib.patches import Patch
 
-    _place_legend(figure, [Patch(**fill(styles[label]), label=label) for label in labels], title)
+    _place_legend(
+        figure, [Patch(**fill(styles[label]), label=legend_label(label)) for label in labels], title
+    )
 
 
 def _place_legend(figure: "Figure", handles: "Sequence[Artist]", title: str) -> None:
@@ -167,12 +159,6 @@ def _place_legend(figure: "Figure", handles: "Sequence[Artist]", title: str) -> 
         alignment="left",
         columnspacing=1.0,
     )
-
-
-def fill(style: Style) -> dict[str, Any]:
-    """Colour of a bar; a hatch tells apart bars whose colour comes a second time."""
-    hatch = HATCHES[DASHES.index(style.dash)] if style.dash in DASHES else ""
-    return {"facecolor": style.colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
 
 
 def save(figure: "Figure", target: Path) -> list[Path]:

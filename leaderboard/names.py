@@ -23,7 +23,7 @@ CORRUPTIONS = {
             *((f":{name}", name, f", {name}") for name in ("text", "audio", "vision")),
         )
         for kind, title, short, unit in (
-            ("feat.gauss", "Gaussian noise on", "Noise", "noise of 2 training standard deviations"),
+            ("feat.gauss", "Gaussian noise on", "Noise", "noise of 2 training deviations"),
             ("time.drop", "Dropped steps of", "Dropped steps", "share of steps"),
         )
     },

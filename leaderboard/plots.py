@@ -14,18 +14,17 @@ from leaderboard.confusion import confusion
 from leaderboard.entries import Row, Table
 from leaderboard.figures import (
     FONTS,
-    GREY,
-    Style,
+    TITLE,
     add_legend,
     add_patches,
+    add_title,
     featured,
-    fill,
-    is_constant,
-    make_styles,
     new_figure,
     save,
 )
+from leaderboard.names import corruption_axis, corruption_title
 from leaderboard.pareto import score_against_cost
+from leaderboard.styles import GREY, Style, fill, is_constant, make_styles
 from leaderboard.tidy import csv_text
 
 if TYPE_CHECKING:
@@ -85,22 +84,22 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     columns = min(2, len(names))
     rows = ceil(len(names) / columns)
     figure, axes = new_figure(
-        3.5 * columns + 1.9, 2.6 * rows + 0.3, rows, columns, sharex=True, sharey=True
+        3.5 * columns + 1.9, 2.7 * rows + TITLE, rows, columns, sharex=True, sharey=True
     )
     for axis, name in zip(axes, names, strict=False):
         axis.axhline(0, color=GREY, linewidth=1, zorder=1)
         for label in labels:
             lines = _select(numbers, label, "corruption", name)
             _band(axis, styles[label], lines, "level", "skill")
-        axis.set_title(name)
+        axis.set_title(corruption_title(name))
+        axis.set_xlabel(corruption_axis(name))
+        axis.tick_params(labelbottom=True)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
-    for axis in axes[: len(names)][-columns:]:
-        axis.set_xlabel("corruption level")
-        axis.tick_params(labelbottom=True)
     for axis in axes[::columns]:
         axis.set_ylabel("skill ↑ (0: constant)")
     add_legend(figure, labels, styles, title=note)
+    add_title(figure, table)
     return figure, numbers
 
 
@@ -115,7 +114,7 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
         return None
     names = list(dict.fromkeys(line["missing"] for line in numbers))
     labels, note = featured(table, _labels(table, numbers))
-    figure, (axis,) = new_figure(max(7.0, 0.095 * len(names) * len(labels) + 3.2), 3.4)
+    figure, (axis,) = new_figure(max(7.0, 0.095 * len(names) * len(labels) + 3.2), 3.4 + TITLE)
     width = 0.84 / len(labels)
     for place, label in enumerate(labels):
         lines = {line["missing"]: line for line in numbers if line["row"] == label}
@@ -134,6 +133,7 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
     axis.tick_params(axis="x", length=0)
     axis.set_ylabel("skill ↑ (0: constant)")
     add_patches(figure, labels, styles, title=note)
+    add_title(figure, table)
     return figure, numbers
 
 
@@ -160,7 +160,7 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
         return None
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axis,) = new_figure(7.2, 3.6)
+    figure, (axis,) = new_figure(7.2, 3.6 + TITLE)
     key, scale = f"valid_{table.selection}", 100 if column.percent else 1
     labels, note = featured(table, _labels(table, numbers))
     for label in labels:
@@ -179,6 +179,7 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     axis.set_xlabel("epoch")
     axis.set_ylabel(f"validation {column.title}")
     add_legend(figure, labels, styles, title=note)
+    add_title(figure, table)
     return figure, numbers
 
 

@@ -13,13 +13,14 @@ from benchmark.metrics import evaluate_metrics
 from benchmark.results import Record, find_records, read_record, write_record
 from benchmark.task import multiclass, multilabel, regression
 from leaderboard.entries import Table
-from leaderboard.figures import featured, fill, make_styles
+from leaderboard.figures import featured
 from leaderboard.latex import escape, latex
 from leaderboard.markdown import markdown
 from leaderboard.numbers import human, significant
 from leaderboard.pareto import cost_points
 from leaderboard.plots import PLOTS
 from leaderboard.report import write_leaderboard
+from leaderboard.styles import fill, make_styles
 from leaderboard.table import build_tables
 from leaderboard.tidy import sources, tidy
 from tests.table_records import (
