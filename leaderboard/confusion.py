@@ -13,7 +13,7 @@ from benchmark.errors import UserError
 from benchmark.metrics import confusion7
 from benchmark.results import Record, read_arrays
 from leaderboard.entries import Table
-from leaderboard.figures import new_canvas, wrap_title
+from leaderboard.figures import LINE, new_canvas, wrap_title
 from leaderboard.styles import Style
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 LETTERS = 22  # of a panel's title on one line
+COLUMNS = 5
 SHORT, MOST_LETTERS = 2, 16  # letters of a class that is written upright, and of any
 
 
@@ -40,27 +41,26 @@ def confusion(
     first = -3 if table.convention == "mosi" else 0
     classes = len(next(iter(panels.values())))
     names = _class_names(table, first, classes)
-    figure, axes = _square_panels(table, len(panels), names)
+    heads = {label: wrap(label, LETTERS, max_lines=3, placeholder="…") for label in panels}
+    about = _about(table)
+    figure, axes = _square_panels(table, list(heads.values()), names, about)
     numbers: list[dict[str, Any]] = []
     for axis, (label, count) in zip(axes, panels.items(), strict=False):
         total = count.sum(axis=1, keepdims=True)
         share = np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
-        _draw(axis, label, share)
+        _draw(axis, heads[label], share)
         for true, predicted in np.ndindex(*count.shape):
             place = {"row": label, "true": true + first, "predicted": predicted + first}
             amount = int(count[true, predicted])
             numbers.append({**place, "count": amount, "share": float(share[true, predicted])})
-    _name_classes(axes, names, _about(table))
+    _name_classes(axes, names)
     figure.colorbar(axes[0].images[0], cax=figure.axes[-1], label="share of the true class")
     return figure, numbers
 
 
-def _draw(axis: "Axes", label: str, share: NDArray[np.float64]) -> None:
+def _draw(axis: "Axes", lines: Sequence[str], share: NDArray[np.float64]) -> None:
     axis.imshow(share, cmap="cividis", vmin=0, vmax=1, origin="lower")
-    axis.set_title(
-        "\n".join(wrap(label, LETTERS, max_lines=3, placeholder="…")),
-        fontsize=8 if len(label) > LETTERS else 9,
-    )
+    axis.set_title("\n".join(lines), fontsize=9 if len(lines) == 1 else 8)
     axis.grid(visible=False)
 
 
@@ -86,37 +86,41 @@ def _about(table: Table) -> str:
     return f" (label - {neutral.pop():g})" if shifted else ""
 
 
-def _name_classes(axes: Sequence["Axes"], names: Sequence[str], about: str) -> None:
+def _name_classes(axes: Sequence["Axes"], names: Sequence[str]) -> None:
     """Ticks at all panels, names at those to the left and at the bottom of each column."""
-    columns = min(5, len(axes))
+    columns = min(COLUMNS, len(axes))
     upright = max(map(len, names)) > SHORT
     for place, axis in enumerate(axes):
         axis.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
         axis.set_yticks(range(len(names)), names)
         left, bottom = place % columns == 0, place + columns >= len(axes)
         axis.tick_params(labelleft=left, labelbottom=bottom, labelsize=8)
-        if left:
-            axis.set_ylabel(f"true class{about}")
-        if bottom:
-            axis.set_xlabel(f"predicted class{about}")
 
 
-def _square_panels(table: Table, count: int, names: Sequence[str]) -> "tuple[Figure, list[Axes]]":
+def _square_panels(
+    table: Table, heads: Sequence[Sequence[str]], names: Sequence[str], about: str
+) -> "tuple[Figure, list[Axes]]":
     """Panels of a fixed size, and an axis to their right for a colour bar, the figure's last.
 
     Sizes are in inches: no layout engine leaves room for the titles of square panels.
     """
     longest = max(map(len, names))
     words = 0.065 * longest if longest > SHORT else 0.1
-    side, gap, left, right, bottom = 1.4, 0.42, 0.5 + words, 0.95, 0.45 + words
-    columns = min(5, count)
+    head = 0.12 + 0.13 * max(map(len, heads))
+    side, gap, left, right, bottom = 1.4, head + 0.17, 0.5 + words, 0.95, 0.45 + words
+    count, columns = len(heads), min(COLUMNS, len(heads))
     rows = ceil(count / columns)
-    width = left + columns * side + (columns - 1) * 0.15 + right
+    gap += words if rows > 1 and count % columns and longest > SHORT else 0
+    inside = columns * side + (columns - 1) * 0.15, rows * side + (rows - 1) * gap
+    width = left + inside[0] + right
     title = wrap_title(table, width)
-    top = 0.45 + 0.17 * len(title.splitlines())
-    height = top + rows * side + (rows - 1) * gap + bottom
+    top = head + 0.1 + LINE * len(title.splitlines())
+    height = top + inside[1] + bottom
     figure = new_canvas(width, height)
     figure.suptitle(title, x=0.1 / width, y=1 - 0.06 / height, ha="left", fontsize=10)
+    middle = (left + inside[0] / 2) / width, (bottom + inside[1] / 2) / height
+    figure.text(middle[0], 0.08 / height, f"predicted class{about}", ha="center", va="bottom")
+    figure.text(0.08 / width, middle[1], f"true class{about}", rotation=90, ha="left", va="center")
     axes: list[Axes] = []
     for place in range(count):
         x = left + place % columns * (side + 0.15)

@@ -1,19 +1,17 @@
-"""What all plots share: fonts, titles, legends, and writing images atomically."""
+"""What all plots share: fonts, titles, and writing images atomically."""
 
 import io
 import os
 import tempfile
 from collections.abc import Sequence
-from math import ceil
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from leaderboard.entries import Table
-from leaderboard.styles import Style, fill
+from leaderboard.legends import legend_size
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -31,8 +29,7 @@ FONTS: dict[Any, Any] = {
 }
 DOTS_PER_INCH = 150
 MOST = 12  # models in one plot of lines or bars; more cannot be told apart
-LEGEND_LINE, LEGEND_COLUMN = 0.192, 1.75  # inches
-TITLE, LETTER = 0.25, 0.077  # inches: height of a title and width of a letter in it
+LINE, LETTER = 0.17, 0.077  # inches: height of a line of a title and width of a letter in it
 
 
 def new_canvas(width: float, height: float) -> "Figure":
@@ -43,33 +40,37 @@ def new_canvas(width: float, height: float) -> "Figure":
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+    table: Table,
+    labels: Sequence[str],
+    note: str,
+    size: tuple[float, float],
+    grid: tuple[int, int] = (1, 1),
+    **options: Any,
 ) -> tuple["Figure", list["Axes"]]:
-    """A figure in inches and its axes, row by row."""
+    """A figure with dataset and protocol above it and room for a legend, and its axes row by row.
+
+    Args:
+        table: that it is about.
+        labels: of the legend.
+        note: title of the legend.
+        size: width and height in inches without title and legend.
+        grid: rows and columns of axes.
+        **options: for the axes.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, **options)
-    return figure, list(grid.flat)
-
-
-def add_title(figure: "Figure", table: Table) -> None:
-    """Dataset and protocol above everything, on as many lines as fit beside the legend."""
-    taken = 0.0
-    for legend in figure.legends:
-        longest = max((len(text.get_text()) for text in legend.get_texts()), default=0)
-        above = legend.get_title().get_text()
-        columns = legend_columns(
-            len(legend.get_texts()) + above.count("\n") + bool(above), figure.get_figheight()
-        )
-        taken += columns * (0.067 * longest + 0.5)
-    text = wrap_title(table, figure.get_figwidth() - taken)
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10)
+    width, height = size
+    title = wrap_title(table, width)
+    height += LINE * len(title.splitlines()) + 0.08
+    beside = legend_size(labels, note, height)[1]
+    figure = Figure(figsize=(width + beside, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure, list(figure.subplots(*grid, squeeze=False, **options).flat)
 
 
 def wrap_title(table: Table, width: float) -> str:
     """The title of a table on lines of so many inches."""
-    return "\n".join(wrap(legend_label(table.title), max(30, int(width / LETTER))))
+    return "\n".join(wrap(table.title, max(30, int(width / LETTER))))
 
 
 def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
@@ -97,67 +98,6 @@ def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
     return (
         [label for label in labels if label in chosen],
         f"{MOST} of {len(labels)} models:\nmethods, plugins,\n{best}",
-    )
-
-
-def legend_columns(count: int, height: float) -> int:
-    """Columns that a legend of so many entries needs in a figure of this height in inches."""
-    return ceil(count / max(1, int((height - 0.1) / LEGEND_LINE)))
-
-
-def legend_label(text: str) -> str:
-    """A label on one line, which matplotlib does not drop for its first sign."""
-    line = " ".join(text.split())
-    return f" {line}" if line.startswith("_") else line
-
-
-def add_legend(
-    figure: "Figure",
-    labels: Sequence[str],
-    styles: dict[str, Style],
-    *,
-    lines: bool = True,
-    title: str = "",
-) -> None:
-    """One legend for the whole figure, to the right of the axes."""
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=styles[label].colour,
-            linestyle=styles[label].dash if lines else "none",
-            marker=styles[label].marker,
-            markersize=5,
-            label=legend_label(label),
-        )
-        for label in labels
-    ]
-    _place_legend(figure, handles, title)
-
-
-def add_patches(
-    figure: "Figure", labels: Sequence[str], styles: dict[str, Style], *, title: str = ""
-) -> None:
-    """A legend of filled boxes."""
-    from matplotlib.patches import Patch
-
-    _place_legend(
-        figure, [Patch(**fill(styles[label]), label=legend_label(label)) for label in labels], title
-    )
-
-
-def _place_legend(figure: "Figure", handles: "Sequence[Artist]", title: str) -> None:
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        ncols=legend_columns(
-            len(handles) + title.count("\n") + bool(title), figure.get_figheight()
-        ),
-        title=title or None,
-        alignment="left",
-        columnspacing=1.0,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboard.figures import legend_label
+from leaderboard.legends import short_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,10 @@ OFFSETS = (
 LETTER, LINE = 4.7, 9.0  # size of a letter of the labels in points
 TICK_LETTER, TICK_GAP = 5.6, 5.0  # of the ticks, in points
 FEWEST_TICKS = 3
-STEP_COST, BAR_COST = 0.5, 2.0  # of covering the front's line and error bars, beside points
+FAR = 14.0  # points between a label and its point that want a line between them
+LEADER = {"arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+# Of covering a square point of the front's line, error bars and other labels; of symbols it is 1.
+STEP_COST, BAR_COST, LABEL_COST = 0.5, 2.0, 4.0
 
 
 def tick_values(low: float, high: float, width: float, text: Callable[[float], str]) -> list[float]:
@@ -91,17 +94,18 @@ def name_points(
     taken = _obstacles(centres, reach, named)
     edges = [float(edge) / pixels for edge in axis.get_window_extent().extents]
     frame: Box = (edges[0] + 4, edges[1] + 2, edges[2], edges[3])
-    for name, point, (x, y) in zip(names, points, centres, strict=True):
+    for name, point, (x, y) in zip(map(short_label, names), points, centres, strict=True):
         if not name:
             continue
         box = _free_box(name, x, y, taken, frame)
-        taken.append((box, 1.0))
+        taken.append((box, LABEL_COST))
         label = axis.annotate(
-            legend_label(name),
+            name,
             point,
             xytext=(box[0] - x, box[1] - y),
             textcoords="offset points",
             fontsize=8,
+            arrowprops=LEADER if _distance(box, x, y) > FAR else None,
         )
         label.set_in_layout(False)
 
@@ -129,10 +133,17 @@ def _free_box(text: str, x: float, y: float, taken: Sequence[tuple[Box, float]],
         box = (left, y + up, left + width, y + up + LINE)
         outside = width * LINE - _overlap(box, frame)
         badness = sum(cost * _overlap(box, other) for other, cost in taken) + 3 * outside
+        badness += _distance(box, x, y)  # of places that cover as little, the nearest
         if best is None or badness < best[0]:
             best = (badness, box)
     assert best is not None  # there are offsets
     return best[1]
+
+
+def _distance(box: Box, x: float, y: float) -> float:
+    """From a point to the nearest edge of a box."""
+    left, down, right, up = box
+    return max(left - x, 0, x - right) + max(down - y, 0, y - up)
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -42,7 +42,8 @@ def corruption_head(name: str) -> str:
 
 def corruption_axis(name: str) -> str:
     """What the levels mean."""
-    return f"level: {CORRUPTIONS[name][2]}" if name in CORRUPTIONS else "level"
+    unit = CORRUPTIONS[name][2] if name in CORRUPTIONS else "level"
+    return unit if unit.startswith("level") else f"level: {unit}"
 
 
 def setting_text(value: Any) -> str:

@@ -7,15 +7,9 @@ import numpy as np
 
 from leaderboard.columns import TRAINING_TIMES
 from leaderboard.entries import Column, Table
-from leaderboard.figures import (
-    LEGEND_COLUMN,
-    TITLE,
-    add_legend,
-    add_title,
-    legend_columns,
-    new_figure,
-)
+from leaderboard.figures import new_figure
 from leaderboard.labels import name_points, tick_values
+from leaderboard.legends import add_legend
 from leaderboard.numbers import human
 from leaderboard.styles import GREY, Style, is_constant
 
@@ -71,17 +65,15 @@ def score_against_cost(
     if score is None or not numbers:
         return None
     costs = [key for key in COSTS if any(point["cost"] == key for point in numbers)]
-    named = {point["row"] for point in numbers}
-    beside = LEGEND_COLUMN * legend_columns(len(named), HEIGHT)
-    figure, axes = new_figure(
-        2.9 * len(costs) + beside + 0.15, HEIGHT + TITLE, columns=len(costs), sharey=True
-    )
+    shown = {point["row"] for point in numbers}
+    labels = [row.label for row in table.rows if row.label in shown]
+    size = 2.9 * len(costs) + 0.15, HEIGHT
+    figure, axes = new_figure(table, labels, "", size, (1, len(costs)), sharey=True)
     for axis, key in zip(axes, costs, strict=True):
         _panel(axis, [point for point in numbers if point["cost"] == key], score, styles)
         axis.set_xlabel(COSTS[key])
     axes[0].set_ylabel(score.title)
-    add_legend(figure, [row.label for row in table.rows if row.label in named], styles, lines=False)
-    add_title(figure, table)
+    add_legend(figure, labels, styles, lines=False)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axis, key in zip(axes, costs, strict=True):
@@ -100,7 +92,7 @@ def score_against_cost(
 def _panel(
     axis: "Axes", points: Sequence[dict[str, Any]], score: Column, styles: dict[str, Style]
 ) -> None:
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     scale = 100 if score.percent else 1
     for point in points:
@@ -126,6 +118,7 @@ def _panel(
     )
     axis.set_xscale("log")
     axis.margins(x=0.18, y=0.12)
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 

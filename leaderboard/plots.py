@@ -12,16 +12,8 @@ from benchmark.stats import mean, standard_deviation
 from leaderboard.columns import removal_title
 from leaderboard.confusion import confusion
 from leaderboard.entries import Row, Table
-from leaderboard.figures import (
-    FONTS,
-    TITLE,
-    add_legend,
-    add_patches,
-    add_title,
-    featured,
-    new_figure,
-    save,
-)
+from leaderboard.figures import FONTS, featured, new_figure, save
+from leaderboard.legends import add_legend, add_patches
 from leaderboard.names import corruption_axis, corruption_title
 from leaderboard.pareto import score_against_cost
 from leaderboard.styles import GREY, Style, fill, is_constant, make_styles
@@ -83,9 +75,8 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     labels, note = featured(table, _labels(table, numbers))
     columns = min(2, len(names))
     rows = ceil(len(names) / columns)
-    figure, axes = new_figure(
-        3.5 * columns + 1.9, 2.7 * rows + TITLE, rows, columns, sharex=True, sharey=True
-    )
+    size, grid = (3.5 * columns + 0.3, 2.7 * rows), (rows, columns)
+    figure, axes = new_figure(table, labels, note, size, grid, sharex=True, sharey=True)
     for axis, name in zip(axes, names, strict=False):
         axis.axhline(0, color=GREY, linewidth=1, zorder=1)
         for label in labels:
@@ -99,7 +90,6 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     for axis in axes[::columns]:
         axis.set_ylabel("skill ↑ (0: constant)")
     add_legend(figure, labels, styles, title=note)
-    add_title(figure, table)
     return figure, numbers
 
 
@@ -114,7 +104,8 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
         return None
     names = list(dict.fromkeys(line["missing"] for line in numbers))
     labels, note = featured(table, _labels(table, numbers))
-    figure, (axis,) = new_figure(max(7.0, 0.095 * len(names) * len(labels) + 3.2), 3.4 + TITLE)
+    size = max(5.4, 0.095 * len(names) * len(labels) + 1.4), 3.4
+    figure, (axis,) = new_figure(table, labels, note, size)
     width = 0.84 / len(labels)
     for place, label in enumerate(labels):
         lines = {line["missing"]: line for line in numbers if line["row"] == label}
@@ -133,7 +124,6 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
     axis.tick_params(axis="x", length=0)
     axis.set_ylabel("skill ↑ (0: constant)")
     add_patches(figure, labels, styles, title=note)
-    add_title(figure, table)
     return figure, numbers
 
 
@@ -160,9 +150,9 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
         return None
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axis,) = new_figure(7.2, 3.6 + TITLE)
     key, scale = f"valid_{table.selection}", 100 if column.percent else 1
     labels, note = featured(table, _labels(table, numbers))
+    figure, (axis,) = new_figure(table, labels, note, (5.6, 3.6))
     for label in labels:
         lines = _select(numbers, label)
         whole = [line for line in lines if line["n"] == line["seeds"]]
@@ -179,7 +169,6 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     axis.set_xlabel("epoch")
     axis.set_ylabel(f"validation {column.title}")
     add_legend(figure, labels, styles, title=note)
-    add_title(figure, table)
     return figure, numbers
 
 
