@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-ENTRY, LINE = 0.192, 0.155  # height in inches of an entry, and of each further line of it
+ENTRY, LINE = 0.203, 0.182  # height in inches of an entry, and of each further line of it
 LETTER, HANDLE = 0.069, 0.55  # width of a letter, and of what stands before a label
 LETTERS = 30  # of a label on one line
 
@@ -32,7 +32,7 @@ def short_label(text: str, letters: int = 20) -> str:
 def legend_size(labels: Sequence[str], title: str, height: float) -> tuple[int, float]:
     """Columns that a legend needs in a figure of this height, and its width, in inches."""
     texts = [legend_label(label).splitlines() for label in labels]
-    room = height - 0.2 - LINE * len(title.splitlines()) - (0.1 if title else 0)
+    room = height - 0.15 - LINE * len(title.splitlines()) - (0.1 if title else 0)
     longest = max((len(line) for lines in texts for line in lines), default=0)
     columns = next(
         (n for n in range(1, len(texts)) if _tallest(texts, n) <= room), max(1, len(texts))
