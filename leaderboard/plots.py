@@ -133,18 +133,7 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     A line ends where the last seed stopped; it is solid while all seeds train and faint after
     that, where it is the mean of those that still do.
     """
-    numbers: Numbers = []
-    for row in _trained(table):
-        runs = [
-            {epoch.epoch: epoch.valid.get(table.selection) for epoch in record.history}
-            for _, record in row.records
-        ]
-        for epoch in sorted({epoch for run in runs for epoch in run}):
-            values = [value for run in runs if (value := run.get(epoch)) is not None]
-            place = {"row": row.label, "epoch": epoch}
-            numbers.append(
-                {**place, **_summary(f"valid_{table.selection}", values), "seeds": len(runs)}
-            )
+    numbers = _histories(table)
     column = table.column(table.selection)
     if column is None or not numbers:
         return None
@@ -170,6 +159,23 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     axis.set_ylabel(f"validation {column.title}")
     add_legend(figure, labels, styles, title=note)
     return figure, numbers
+
+
+def _histories(table: Table) -> Numbers:
+    """The selecting metric on validation by row and epoch, over the runs that got so far."""
+    numbers: Numbers = []
+    for row in _trained(table):
+        runs = [
+            {epoch.epoch: epoch.valid.get(table.selection) for epoch in record.history}
+            for _, record in row.records
+        ]
+        for epoch in sorted({epoch for run in runs for epoch in run}):
+            values = [value for run in runs if (value := run.get(epoch)) is not None]
+            place = {"row": row.label, "epoch": epoch}
+            numbers.append(
+                {**place, **_summary(f"valid_{table.selection}", values), "seeds": len(runs)}
+            )
+    return numbers
 
 
 PLOTS: dict[str, Plot] = {

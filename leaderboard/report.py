@@ -1,11 +1,11 @@
 """Everything that a set of records gives: tables, plots, and the way back to the records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.results import write_text
-from leaderboard.entries import Source
+from leaderboard.entries import Source, Table
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown
 from leaderboard.names import Names
@@ -42,17 +42,7 @@ def write_leaderboard(
     tables = build_tables(pairs, names=names)
     try:
         plots = write_plots(tables, output / "plots")
-        images = {
-            name: [path.relative_to(output).as_posix() for path in files if path.suffix == ".png"]
-            for name, files in plots.items()
-        }
-        texts = {
-            "leaderboard.md": markdown(tables, images),
-            "leaderboard.csv": tidy(tables),
-            "runs.csv": csv_text(to_rows(pairs), FIELDS),
-            "leaderboard.tex": latex(tables, deviations=deviations),
-            "leaderboard.sources.json": sources(tables, output),
-        }
+        texts = _texts(pairs, tables, plots, output, deviations)
         for name, text in texts.items():
             write_text(output / name, text)
     except OSError as error:
@@ -64,3 +54,24 @@ def write_leaderboard(
         *(output / name for name in texts),
         *(path for files in plots.values() for path in files),
     ]
+
+
+def _texts(
+    pairs: Sequence[Source],
+    tables: Sequence[Table],
+    plots: dict[str, list[Path]],
+    output: Path,
+    deviations: bool,
+) -> dict[str, str]:
+    """File name -> content of everything but the plots."""
+    images = {
+        name: [path.relative_to(output).as_posix() for path in files if path.suffix == ".png"]
+        for name, files in plots.items()
+    }
+    return {
+        "leaderboard.md": markdown(tables, images),
+        "leaderboard.csv": tidy(tables),
+        "runs.csv": csv_text(to_rows(pairs), FIELDS),
+        "leaderboard.tex": latex(tables, deviations=deviations),
+        "leaderboard.sources.json": sources(tables, output),
+    }

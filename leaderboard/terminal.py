@@ -1,6 +1,6 @@
 """A table as it is printed on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaderboard.columns import PAIRS
@@ -54,12 +54,7 @@ def terminal_table(table: Table) -> "RichTable":
             no_wrap=column.group != "score" or column.key in firsts,
         )
     for index, row in enumerate(table.rows):
-        cells = [
-            _joined(Text, [_styled(Text, table, row, key) for key in firsts[column.key][1]])
-            if column.key in firsts
-            else _styled(Text, table, row, column.key, deviation=column.key not in MEANS_ONLY)
-            for column in shown
-        ]
+        cells = [_cell(Text, table, row, column, firsts) for column in shown]
         last = index + 1 == len(table.rows) or table.rows[index + 1].kind != row.kind
         printed.add_row(Text(labels[index]), *cells, end_section=last)
     return printed
@@ -91,6 +86,18 @@ def _caption(table: Table, pairs: bool) -> str:
         f"costs on {table.hardware}" if table.hardware else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _cell(
+    text: Any,
+    table: Table,
+    row: Row,
+    column: Column,
+    pairs: Mapping[str, tuple[str, Sequence[str]]],
+) -> Any:
+    if column.key in pairs:
+        return _joined(text, [_styled(text, table, row, key) for key in pairs[column.key][1]])
+    return _styled(text, table, row, column.key, deviation=column.key not in MEANS_ONLY)
 
 
 def _styled(text: Any, table: Table, row: Row, key: str, *, deviation: bool = False) -> Any:
