@@ -63,25 +63,34 @@ def describe_settings(groups: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     """
     values = {key: _values(records[0].cell) for key, records in groups.items()}
     names = {key: (r[0].cell.model, r[0].cell.variant) for key, r in groups.items()}
-    alike: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for key, own in values.items():
-        alike[names[key]].append(own)
-    encoders = _unmistakable(value for own in values.values() for value in own.values())
+    telling = _telling((names[key], own) for key, own in values.items())
+    encoders = _unmistakable(
+        value
+        for key, own in values.items()
+        for known in (own, *(record.changed for record in groups[key]))
+        for value in known.values()
+    )
     texts = {}
     for key, own in values.items():
         shown = own | {k: v for record in groups[key] for k, v in record.changed.items()}
         changed = sorted({name for record in groups[key] for name in record.changed})
         told = [name for name in changed if name != "variant" or names[key][1] == "paper"]
-        told += [
-            name
-            for name in sorted(own)
-            if name not in changed
-            and len({setting_text(other.get(name)) for other in alike[names[key]]}) > 1
-        ]
+        told += [name for name in sorted(telling[names[key]]) if name in own.keys() - changed]
         texts[key] = ", ".join(
             f"{name}={encoders.get(text := setting_text(shown[name]), text)}" for name in told
         )
     return texts
+
+
+def _telling(rows: Iterable[tuple[tuple[str, str], dict[str, Any]]]) -> dict[Any, set[str]]:
+    """Model and variant -> the settings in which its rows differ."""
+    groups: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for name, values in rows:
+        groups[name].append({key: setting_text(value) for key, value in values.items()})
+    return {
+        name: {key for key in set().union(*alike) if len({row.get(key) for row in alike}) > 1}
+        for name, alike in groups.items()
+    }
 
 
 def describe_recipe(records: Sequence[Record]) -> str:
@@ -101,10 +110,9 @@ def describe_models(records: Iterable[Record], names: Names) -> dict[str, str]:
         found[record.cell.model] = found[record.cell.model] or record.display
     shown = [name or model for model, name in found.items()]
     return {
-        model: name if name and shown.count(name) == 1 and name not in found.keys() - {model}
-        else model
+        model: model if shown.count(name) != 1 or name in found.keys() - {model} else name
         for model, name in found.items()
-    }  # fmt: skip
+    }
 
 
 def _values(cell: Cell) -> dict[str, Any]:

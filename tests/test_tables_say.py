@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.datasets.load import load_dataset
 from benchmark.harness import harness_version
 from benchmark.registry import list_models
 from benchmark.results import Record, write_record
+from benchmark.score import score_file
 from benchmark.task import regression
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown
@@ -200,6 +202,14 @@ def test_runs_are_one_line_a_number(tmp_path: Path) -> None:
     assert {float(line["value"]) for line in written if line["metric"] == "mae"} == {1 / 3, 2 / 3}
 
 
+def test_runs_name_settings_as_rows_of_the_table_do() -> None:
+    records = [score_record(config={"lr": 0.1}), score_record(config={"lr": 0.2, "clip": None})]
+    table = build(*records)
+    rows = to_rows([(Path(f"{number}.json"), record) for number, record in enumerate(records)])
+    assert {row["settings"] for row in rows} == {row.settings for row in table.rows}
+    assert {row.settings for row in table.rows} == {"lr=0.1", "clip=null, lr=0.2"}
+
+
 def test_a_neutral_label_and_broken_promises_are_said() -> None:
     task = regression(1, 5).to_dict()
     seen = {"padding": "predictions move by 0.2 with extra steps."}
@@ -321,3 +331,13 @@ def test_a_hostile_name_breaks_no_format(tmp_path: Path) -> None:
     assert "my" in screen(table)
     csv_rows = list(csv.DictReader(tidy([table]).splitlines(keepends=True)))
     assert {line["model"] for line in csv_rows} == {HOSTILE, "tfn"}
+
+
+def test_predictions_made_elsewhere_are_scored_by_todays_harness(tmp_path: Path) -> None:
+    dataset = load_dataset("synthetic")
+    ids = dataset.open_test().ids
+    path = tmp_path / "mine.csv"
+    path.write_text("id,prediction\n" + "".join(f"{name},0.5\n" for name in ids))
+    (table,) = build_tables([(path, score_file(dataset, path))])
+    assert table.current
+    assert table.title == "synthetic, external predictions"
