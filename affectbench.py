@@ -364,7 +364,8 @@ def score(
     """
     from benchmark.execute import all_records
     from benchmark.score import External, common_name, score_files
-    from leaderboard.table import build_tables, terminal_table
+    from leaderboard.table import build_tables
+    from leaderboard.terminal import terminal_table
 
     chosen = _seeds(seeds) if seeds else len(predictions)
     numbers = list(range(chosen)) if isinstance(chosen, int) else chosen
@@ -651,12 +652,22 @@ def _write_tables(
     """Write the tables of all records, and print those of the datasets and protocol at hand."""
     from benchmark.config import digest
     from leaderboard.report import write_leaderboard
-    from leaderboard.table import build_tables, terminal_table
+    from leaderboard.table import build_tables
+    from leaderboard.terminal import terminal_table
 
-    for table in build_tables(records):
+    older = 0
+    for table in build_tables(records, names=names):
         if at_hand is None or (table.dataset, digest(table.protocol)) in at_hand:
-            screen.print(terminal_table(table))
-    return write_leaderboard(records, output)
+            if table.current:
+                screen.print(terminal_table(table))
+            else:
+                older += sum(len(row.records) for row in table.rows)
+    if older:
+        screen.print(
+            f"{older} records of an earlier harness are shown as such in leaderboard.md; they are "
+            f"not averaged with new ones"
+        )
+    return write_leaderboard(records, output, names=names)
 
 
 def _print_summary(screen: Console, outcome: "Outcome", written: list[Path], output: Path) -> None:

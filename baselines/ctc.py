@@ -97,6 +97,7 @@ EF_LSTM = {"hidden": 128, "batch_size": 32, "lr": 1e-3}
 
 @register_model(
     "ctc-ef-lstm",
+    display="CTC + EF-LSTM",
     paper=PAPER,
     source=f"{SOURCE} (module and loss); pliang279/MFN @ b0453fb",
     defaults={
@@ -141,6 +142,7 @@ class CTCEFLSTM(CTCModel):
 
 @register_model(
     "ctc-raven",
+    display="CTC + RAVEN",
     paper=f"{PAPER}; Wang, Shen, Liu, Liang, Zadeh, Morency. Words Can Shift. AAAI 2019",
     source=f"{SOURCE} (module and loss); victorywys/RAVEN @ c276657",
     defaults={
@@ -197,6 +199,7 @@ class CTCRAVEN(CTCModel):
 
 @register_model(
     "ctc-mctn",
+    display="CTC + MCTN",
     paper=f"{PAPER}; Pham, Liang, Manzini, Morency, Póczos. Found in Translation. AAAI 2019",
     source=f"{SOURCE} (module and loss); hainow/MCTN @ 5c03e35",
     defaults={

@@ -12,6 +12,7 @@ from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_mo
 
 @register_model(
     "ef-lstm",
+    display="EF-LSTM",
     paper="Early fusion as run by Zadeh, Liang, Mazumder, Poria, Cambria, Morency. "
     "Memory Fusion Network for Multi-view Sequential Learning. AAAI 2018.",
     source="pliang279/MFN @ b0453fb; thuiar/MMSA @ a94e65d",

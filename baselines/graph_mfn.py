@@ -37,6 +37,7 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
 
 @register_model(
     "graph-mfn",
+    display="Graph-MFN",
     paper="Zadeh, Liang, Poria, Cambria, Morency. Multimodal Language Analysis in the Wild: "
     "CMU-MOSEI Dataset and Interpretable Dynamic Fusion Graph. ACL 2018.",
     source="thuiar/MMSA @ a94e65d",

@@ -11,6 +11,7 @@ from benchmark import Batch, Dims, Model, Output, register_model
 
 @register_model(
     "lf-dnn",
+    display="LF-DNN",
     paper="Williams, Comanescu, Radu, Tian. DNN Multimodal Fusion Techniques for Predicting Video "
     "Sentiment. Workshop on Multimodal Language, ACL 2018.",
     source="thuiar/MMSA @ a94e65d",

@@ -11,6 +11,7 @@ SMALL = {"hidden_text": 64, "hidden_audio": 32, "hidden_vision": 32, "hidden": 6
 
 @register_model(
     "lf-lstm",
+    display="LF-LSTM",
     paper="Late fusion as named by Tsai, Bai, Liang, Kolter, Morency, Salakhutdinov. "
     "Multimodal Transformer for Unaligned Multimodal Language Sequences. ACL 2019.",
     source="no public reference; our own design",

@@ -13,6 +13,7 @@ from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_mo
 
 @register_model(
     "mag-bert",
+    display="MAG-BERT",
     paper=(
         "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
         "Large Pretrained Transformers. ACL 2020."

@@ -92,6 +92,7 @@ class XLNetEncoder(nn.Module):
 
 @register_model(
     "mag-xlnet",
+    display="MAG-XLNet",
     paper=(
         "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
         "Large Pretrained Transformers. ACL 2020."

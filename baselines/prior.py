@@ -9,7 +9,9 @@ from benchmark import Batch, Batches, Dims, Model, Output, register_model
 UNTRAINED = "nothing is trained: the prediction is a statistic of the training labels"
 
 
-@register_model("prior", kind="floor", exempt={"learning": UNTRAINED}, no_capture=UNTRAINED)
+@register_model(
+    "prior", display="Constant", kind="floor", exempt={"learning": UNTRAINED}, no_capture=UNTRAINED
+)
 class Prior(Model):
     """Predicts the same for every sample, whatever it says, sounds or looks like.
 

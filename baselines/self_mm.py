@@ -37,6 +37,7 @@ class SequenceEncoder(nn.Module):
 
 @register_model(
     "self-mm",
+    display="Self-MM",
     paper=(
         "Yu, Xu, Yuan, Wu. Learning Modality-Specific Representations with Self-Supervised "
         "Multi-Task Learning for Multimodal Sentiment Analysis. AAAI 2021."

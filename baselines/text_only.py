@@ -19,6 +19,7 @@ FINE_TUNING = {
 
 @register_model(
     "text-only",
+    display="Text only",
     kind="floor",
     defaults={
         "mosi": {**FINE_TUNING, "epochs": 6},

@@ -78,6 +78,7 @@ class GatedPooling(nn.Module):
 
 @register_model(
     "tfr-net",
+    display="TFR-Net",
     paper=(
         "Yuan, Li, Xu, Yu. Transformer-based Feature Reconstruction Network for Robust Multimodal "
         "Sentiment Analysis. ACM MM 2021."

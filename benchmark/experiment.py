@@ -54,6 +54,7 @@ def run_plan(
             "wall_seconds": time.perf_counter() - started,
             "task": plan.task,
             "exempt": dict(get_model(plan.cell.model).exempt),
+            "display": get_model(plan.cell.model).display,
             "changed": plan.changed,
             "broken": plan.broken,
             "recipe": plan.recipe,

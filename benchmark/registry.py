@@ -41,6 +41,7 @@ class ModelEntry:
     smoke: Mapping[str, Any] = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
     no_capture: str = ""
+    display: str = ""
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -162,6 +163,7 @@ def register_model(
     smoke: Mapping[str, Any] | None = None,
     exempt: Mapping[str, str] | None = None,
     no_capture: str = "",
+    display: str = "",
 ) -> Callable[[type[Model]], type[Model]]:
     """Register a model class under a kebab-case name.
 
@@ -178,6 +180,7 @@ def register_model(
         smoke: settings that make it small for the conformance checks.
         exempt: check name -> reason why the model breaks that promise on purpose.
         no_capture: why a training step cannot be captured in a CUDA graph; empty if it can.
+        display: what papers call it, for tables; by default the name of the class.
 
     Raises:
         ValueError: the name is taken, or a hyperparameter bears the name of a training setting.
@@ -197,6 +200,7 @@ def register_model(
             smoke or {},
             exempt or {},
             no_capture,
+            display or cls.__name__,
         )
         taken = _MODELS.get(name)
         if taken is not None and _origin(taken.cls) != _origin(cls):

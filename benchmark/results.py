@@ -143,6 +143,7 @@ class Record(BaseModel):
         changed: settings that differ from the registered defaults for the dataset.
         recipe: where the defaults come from: `published`, `chosen on validation` (how), or
             `untuned default`; empty in records from before it was kept.
+        display: what papers call the model; empty in records from before it was kept.
         measurements: evaluation name -> plain values (`accuracy`, `cost`, `robustness`, ...).
         environment: versions, device, threads, flags, commit.
         wall_seconds: of the whole cell.
@@ -161,6 +162,7 @@ class Record(BaseModel):
     broken: dict[str, str] = Field(default_factory=dict)
     changed: dict[str, Any] = Field(default_factory=dict)
     recipe: str = ""
+    display: str = ""
     measurements: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
     wall_seconds: float = 0.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmark.metrics import METRICS, Metric
 from benchmark.results import Record
-from leaderboard.entries import Column
+from leaderboard.entries import VALID, Column, Split
 
 MAIN = {
     "mosi": (
@@ -39,24 +39,27 @@ def find_convention(records: Iterable[Record]) -> str:
 
 
 def score_columns(convention: str) -> list[Column]:
-    """Every standard metric on the test split, the printed ones first."""
+    """Every standard metric on the test split, the printed ones first; then on validation."""
     order = MAIN.get(convention, ())
     metrics = sorted(
         _metrics(convention),
         key=lambda metric: order.index(metric.key) if metric.key in order else len(order),
     )
+    splits: tuple[Split, ...] = ("test", "valid")
     return [
         Column(
-            key=metric.key,
+            key=metric.key if split == "test" else VALID + metric.key,
             header=metric.symbol,
             group="score",
             unit="%" if metric.percent else "",
             higher_is_better=metric.higher_is_better,
-            read=partial(_score, name=metric.key),
+            read=partial(_score, name=metric.key, split=split),
             decimals=1 if metric.percent else 3,
             percent=metric.percent,
-            main=metric.key in order,
+            main=split == "test" and metric.key in order,
+            split=split,
         )
+        for split in splits
         for metric in metrics
     ]
 
@@ -73,7 +76,9 @@ def robustness_columns(records: Iterable[Record]) -> list[Column]:
 
     def column(key: str, header: str, *path: str, better: bool = True, main: bool = True) -> Column:
         read = partial(_dig, path=("robustness", *path))
-        return Column(key, header, "robustness", "", better, read, decimals=3, main=main)
+        return Column(
+            key, header, "robustness", "", better, read, decimals=3, main=main, split="test"
+        )
 
     corruptions = dict.fromkeys(name for values in found for name in values["mean_skill"])
     removals = dict.fromkeys(name for values in found for name in values["missing"])
@@ -126,8 +131,8 @@ def _metrics(convention: str) -> list[Metric]:
     ]
 
 
-def _score(record: Record, name: str) -> float | None:
-    return record.metric(name)
+def _score(record: Record, name: str, split: str) -> float | None:
+    return record.metric(name, split)
 
 
 def _dig(record: Record, path: tuple[str, ...]) -> float | None:

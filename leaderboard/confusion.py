@@ -1,7 +1,9 @@
 """Confusion matrices, one panel a model, from the predictions beside the records."""
 
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +13,17 @@ from benchmark.errors import UserError
 from benchmark.metrics import confusion7
 from benchmark.results import Record, read_arrays
 from leaderboard.entries import Table
-from leaderboard.figures import Style, new_canvas
+from leaderboard.figures import LINE, new_canvas, wrap_title
+from leaderboard.styles import Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+LETTERS = 22  # of a panel's title on one line
+COLUMNS = 5
+SHORT, MOST_LETTERS = 2, 16  # letters of a class that is written upright, and of any
 
 
 def confusion(
@@ -30,50 +38,95 @@ def confusion(
             panels[row.label] = np.sum(counts, axis=0, dtype=np.int64)
     if not panels:
         return None
-    figure, axes = _square_panels(len(panels), columns := min(5, len(panels)))
-    numbers: list[dict[str, Any]] = []
     first = -3 if table.convention == "mosi" else 0
+    classes = len(next(iter(panels.values())))
+    names = _class_names(table, first, classes)
+    heads = {label: wrap(label, LETTERS, max_lines=3, placeholder="…") for label in panels}
+    about = _about(table)
+    figure, axes = _square_panels(table, list(heads.values()), names, about)
+    numbers: list[dict[str, Any]] = []
     for axis, (label, count) in zip(axes, panels.items(), strict=False):
         total = count.sum(axis=1, keepdims=True)
         share = np.divide(count, total, out=np.zeros(count.shape), where=total > 0)
-        low, high = first - 0.5, first + len(count) - 0.5
-        image = axis.imshow(
-            share, cmap="cividis", vmin=0, vmax=1, extent=(low, high, low, high), origin="lower"
-        )
-        axis.set_title(label, fontsize=9)
-        axis.grid(visible=False)
-        axis.set_xticks(range(first, first + len(count)))
-        axis.set_yticks(range(first, first + len(count)))
+        _draw(axis, heads[label], share)
         for true, predicted in np.ndindex(*count.shape):
             place = {"row": label, "true": true + first, "predicted": predicted + first}
             amount = int(count[true, predicted])
             numbers.append({**place, "count": amount, "share": float(share[true, predicted])})
-    for axis in axes[::columns]:
-        axis.set_ylabel("true class")
-    for axis in axes[max(0, len(panels) - columns) :]:
-        axis.set_xlabel("predicted class")
-        axis.tick_params(labelbottom=True)
-    figure.colorbar(image, cax=figure.axes[-1], label="share of the true class")
+    _name_classes(axes, names)
+    figure.colorbar(axes[0].images[0], cax=figure.axes[-1], label="share of the true class")
     return figure, numbers
 
 
-def _square_panels(count: int, columns: int) -> "tuple[Figure, list[Axes]]":
+def _draw(axis: "Axes", lines: Sequence[str], share: NDArray[np.float64]) -> None:
+    axis.imshow(share, cmap="cividis", vmin=0, vmax=1, origin="lower")
+    axis.set_title("\n".join(lines), fontsize=9 if len(lines) == 1 else 8)
+    axis.grid(visible=False)
+
+
+def _class_names(table: Table, first: int, classes: int) -> list[str]:
+    """Of a class task as its records have them, else numbers."""
+    for row in table.rows:
+        for _, record in row.done:
+            names = [str(name) for name in record.task.get("names") or ()]
+            if len(names) == classes and table.convention == "multiclass":
+                return [
+                    name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
+                    for name in names
+                ]
+    return [str(number) for number in range(first, first + classes)]
+
+
+def _about(table: Table) -> str:
+    """What the classes of a scale count from, where that is not 0."""
+    neutral = {
+        float(record.task.get("neutral", 0.0)) for row in table.rows for _, record in row.done
+    }
+    shifted = table.convention == "mosi" and len(neutral) == 1 and neutral != {0.0}
+    return f" (label - {neutral.pop():g})" if shifted else ""
+
+
+def _name_classes(axes: Sequence["Axes"], names: Sequence[str]) -> None:
+    """Ticks at all panels, names at those to the left and at the bottom of each column."""
+    columns = min(COLUMNS, len(axes))
+    upright = max(map(len, names)) > SHORT
+    for place, axis in enumerate(axes):
+        axis.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
+        axis.set_yticks(range(len(names)), names)
+        left, bottom = place % columns == 0, place + columns >= len(axes)
+        axis.tick_params(labelleft=left, labelbottom=bottom, labelsize=8)
+
+
+def _square_panels(
+    table: Table, heads: Sequence[Sequence[str]], names: Sequence[str], about: str
+) -> "tuple[Figure, list[Axes]]":
     """Panels of a fixed size, and an axis to their right for a colour bar, the figure's last.
 
     Sizes are in inches: no layout engine leaves room for the titles of square panels.
     """
-    side, gap, left, right, top, bottom = 1.4, 0.42, 0.6, 0.95, 0.35, 0.55
+    longest = max(map(len, names))
+    words = 0.065 * longest if longest > SHORT else 0.1
+    head = 0.12 + 0.13 * max(map(len, heads))
+    side, gap, left, right, bottom = 1.4, head + 0.17, 0.5 + words, 0.95, 0.45 + words
+    count, columns = len(heads), min(COLUMNS, len(heads))
     rows = ceil(count / columns)
-    width = left + columns * side + (columns - 1) * 0.15 + right
-    height = top + rows * side + (rows - 1) * gap + bottom
+    gap += words if rows > 1 and count % columns and longest > SHORT else 0
+    inside = columns * side + (columns - 1) * 0.15, rows * side + (rows - 1) * gap
+    width = left + inside[0] + right
+    title = wrap_title(table, width)
+    top = head + 0.1 + LINE * len(title.splitlines())
+    height = top + inside[1] + bottom
     figure = new_canvas(width, height)
+    figure.suptitle(title, x=0.1 / width, y=1 - 0.06 / height, ha="left", fontsize=10)
+    middle = (left + inside[0] / 2) / width, (bottom + inside[1] / 2) / height
+    figure.text(middle[0], 0.08 / height, f"predicted class{about}", ha="center", va="bottom")
+    figure.text(0.08 / width, middle[1], f"true class{about}", rotation=90, ha="left", va="center")
     axes: list[Axes] = []
     for place in range(count):
         x = left + place % columns * (side + 0.15)
         y = height - top - side - place // columns * (side + gap)
         box = (x / width, y / height, side / width, side / height)
         axes.append(figure.add_axes(box))
-        axes[-1].tick_params(labelbottom=False, labelleft=place % columns == 0, labelsize=8)
     bar = (width - right + 0.15) / width
     figure.add_axes((bar, bottom / height, 0.12 / width, (height - top - bottom) / height))
     return figure, axes

@@ -11,6 +11,9 @@ from benchmark.stats import Interval, mean, standard_deviation, t_interval
 
 Source = tuple[Path, Record]
 Group = Literal["score", "robustness", "cost"]
+Split = Literal["", "valid", "test"]
+VALID = "valid."  # begins the keys of scores on the validation split
+FOLDED = "@folds"  # ends the name of a cross-validated dataset
 KINDS = ("floor", "baseline", "method", "plugin", "oracle")
 
 
@@ -28,6 +31,7 @@ class Column:
         decimals: printed places; None prints three significant digits, counts with k, M, G.
         percent: printed times 100.
         main: printed in tables; the others are in the CSV only.
+        split: whose samples it is about; empty for costs.
     """
 
     key: str
@@ -39,6 +43,12 @@ class Column:
     decimals: int | None = None
     percent: bool = False
     main: bool = True
+    split: Split = ""
+
+    @property
+    def metric(self) -> str:
+        """What the number is called in records, whatever the split."""
+        return self.key.removeprefix(VALID)
 
     @property
     def title(self) -> str:
@@ -95,11 +105,15 @@ class Row:
         model: registered name.
         kind: floor, baseline, method, plugin, or oracle.
         variant: of the model.
-        settings: those that differ from other rows of the same model and variant, as text.
+        settings: those that are not the registered defaults, then those that differ from other
+            rows of the same model and variant, as text.
         records: score records, one a seed, whatever their status.
         entries: by column key; a key that is absent is undefined.
         elsewhere: hardware -> entries of costs measured on other hardware than the table's.
         cost_failed: a cost measurement of this row has no result.
+        name: what the model is called in print; empty for the registered name.
+        recipe: where the settings come from, a few words with details after a colon; empty where
+            records do not say.
     """
 
     model: str
@@ -110,13 +124,16 @@ class Row:
     entries: dict[str, Entry]
     elsewhere: dict[str, dict[str, Entry]] = field(default_factory=dict)
     cost_failed: bool = False
+    name: str = ""
+    recipe: str = ""
 
     @property
     def label(self) -> str:
-        """Model, variant unless it is the paper's, and the settings that tell rows apart."""
+        """Model, variant unless it is the paper's, and its settings."""
         variant = "" if self.variant in ("", "paper") else self.variant
         notes = ", ".join(note for note in (variant, self.settings) if note)
-        return f"{self.model} ({notes})" if notes else self.model
+        name = self.name or self.model
+        return f"{name} ({notes})" if notes else name
 
     @property
     def done(self) -> list[Source]:
@@ -149,7 +166,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All rows that may be compared: one dataset, one fingerprint, one protocol.
+    """All rows that may be compared: one dataset, fingerprint, protocol and harness.
 
     Attributes:
         id: unique among the tables built together, fit for file names.
@@ -165,6 +182,9 @@ class Table:
         notes: sentences a reader must know.
         marks: (row label, column key) -> standing.
         significance: why † is there or not; empty with fewer than five seeds.
+        harness: version of the harness that made the records; empty where they do not say.
+        current: whether that is today's version.
+        folds: of a cross-validated dataset, as many as there are records of; else 0.
     """
 
     id: str
@@ -180,21 +200,51 @@ class Table:
     notes: tuple[str, ...]
     marks: dict[tuple[str, str], Mark]
     significance: str
+    harness: str = ""
+    current: bool = True
+    folds: int = 0
+
+    @property
+    def data(self) -> str:
+        """The dataset, and that it is cross-validated."""
+        if not self.folds:
+            return self.dataset
+        folds = f"{self.folds} fold{'s' if self.folds > 1 else ''}"
+        return f"{self.dataset.removesuffix(FOLDED)}, cross-validation over {folds}"
 
     @property
     def title(self) -> str:
-        """Dataset and protocol."""
-        return f"{self.dataset}, {describe_protocol(str(self.protocol.get('name', '')))}"
+        """Dataset, protocol, and the harness unless it is today's."""
+        parts = [self.data, describe_protocol(str(self.protocol.get("name", "")))]
+        if not self.current:
+            parts.append(f"as of {describe_harness(self.harness)}")
+        return ", ".join(parts)
+
+    @property
+    def unit(self) -> str:
+        """What the runs of a row differ in."""
+        return "fold" if self.folds else "seed"
+
+    @property
+    def counts(self) -> list[int]:
+        """How many runs the rows have: each number once, in order."""
+        return sorted({len(row.records) for row in self.rows if row.records})
 
     @property
     def seeds(self) -> str:
         """How many runs a row has: one number, or the least and the most."""
-        counts = [len(row.records) for row in self.rows if row.records]
+        counts = self.counts
         if not counts:
-            return "no seeds"
-        if min(counts) < max(counts):
-            return f"{min(counts)} to {max(counts)} seeds"
-        return f"{counts[0]} seed{'s' if counts[0] > 1 else ''}"
+            return f"no {self.unit}s"
+        unit = "run" if self.folds and counts[-1] > self.folds else self.unit
+        if len(counts) > 1:
+            return f"{counts[0]} to {counts[-1]} {unit}s"
+        return f"{counts[0]} {unit}{'s' if counts[0] > 1 else ''}"
+
+    @property
+    def several(self) -> bool:
+        """Whether a row has more than one run, so that there are deviations."""
+        return bool(self.counts) and self.counts[-1] > 1
 
     def column(self, key: str) -> Column | None:
         """The column of that key, or None."""
@@ -207,6 +257,11 @@ class Table:
     def mark(self, row: Row, key: str) -> Mark:
         """Standing of an entry."""
         return self.marks.get((row.label, key), Mark())
+
+
+def describe_harness(version: str) -> str:
+    """`harness 2.ab12cd`, also for records from before there were versions."""
+    return f"harness {version}" if version else "an earlier harness"
 
 
 def describe_protocol(name: str) -> str:

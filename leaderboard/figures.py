@@ -1,27 +1,20 @@
-"""What all plots share: one style for each model, fonts, and writing images atomically."""
+"""What all plots share: fonts, titles, and writing images atomically."""
 
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import ceil
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from leaderboard.entries import Row, Table
+from leaderboard.entries import Table
+from leaderboard.legends import legend_size
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008) without yellow, which is too faint on white for a line.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (5, 1, 1, 1, 1, 1)))
-HATCHES = ("", "/////", ".....", "xxxxx", "-----")
-MARKERS = "osD^vPX*<>"
-GREY = "#777777"
 FONTS: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -32,42 +25,11 @@ FONTS: dict[Any, Any] = {
     "grid.color": "#E4E4E4",
     "legend.frameon": False,
     "svg.hashsalt": "affectbench",
+    "text.parse_math": False,  # names may hold a dollar sign
 }
 DOTS_PER_INCH = 150
 MOST = 12  # models in one plot of lines or bars; more cannot be told apart
-LEGEND_LINE, LEGEND_COLUMN = 0.192, 1.75  # inches
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """Looks of a model, the same in every plot; colour with dash or marker tells it apart."""
-
-    colour: str
-    dash: Any
-    marker: str
-
-
-def make_styles(tables: Iterable[Table]) -> dict[str, Style]:
-    """A style for each row label of all tables; models without training are grey."""
-    rows = {row.label: row for table in tables for row in table.rows if row.kind != "oracle"}
-    styles, number = {}, 0
-    for label in sorted(rows):
-        if is_constant(rows[label]):
-            styles[label] = Style(GREY, (0, (1, 1)), "x")
-            continue
-        # The dash changes once the colours are used up; markers have another period.
-        dash = DASHES[number // len(COLOURS) % len(DASHES)]
-        marker = MARKERS[number % len(MARKERS)]
-        styles[label] = Style(COLOURS[number % len(COLOURS)], dash, marker)
-        number += 1
-    return styles
-
-
-def is_constant(row: Row) -> bool:
-    """Whether the model has nothing to train."""
-    return {record.training.stopped for _, record in row.records if record.training} == {
-        "untrainable"
-    }
+LINE, LETTER = 0.17, 0.077  # inches: height of a line of a title and width of a letter in it
 
 
 def new_canvas(width: float, height: float) -> "Figure":
@@ -78,14 +40,37 @@ def new_canvas(width: float, height: float) -> "Figure":
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+    table: Table,
+    labels: Sequence[str],
+    note: str,
+    size: tuple[float, float],
+    grid: tuple[int, int] = (1, 1),
+    **options: Any,
 ) -> tuple["Figure", list["Axes"]]:
-    """A figure in inches and its axes, row by row."""
+    """A figure with dataset and protocol above it and room for a legend, and its axes row by row.
+
+    Args:
+        table: that it is about.
+        labels: of the legend.
+        note: title of the legend.
+        size: width and height in inches without title and legend.
+        grid: rows and columns of axes.
+        **options: for the axes.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, **options)
-    return figure, list(grid.flat)
+    width, height = size
+    title = wrap_title(table, width)
+    height += LINE * len(title.splitlines()) + 0.08
+    beside = legend_size(labels, note, height)[1]
+    figure = Figure(figsize=(width + beside, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure, list(figure.subplots(*grid, squeeze=False, **options).flat)
+
+
+def wrap_title(table: Table, width: float) -> str:
+    """The title of a table on lines of so many inches."""
+    return "\n".join(wrap(table.title, max(30, int(width / LETTER))))
 
 
 def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
@@ -114,65 +99,6 @@ def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:
         [label for label in labels if label in chosen],
         f"{MOST} of {len(labels)} models:\nmethods, plugins,\n{best}",
     )
-
-
-def legend_columns(count: int, height: float) -> int:
-    """Columns that a legend of so many entries needs beside axes of this height in inches."""
-    return ceil(count / max(1, int((height - 0.1) / LEGEND_LINE)))
-
-
-def add_legend(
-    figure: "Figure",
-    labels: Sequence[str],
-    styles: dict[str, Style],
-    *,
-    lines: bool = True,
-    title: str = "",
-) -> None:
-    """One legend for the whole figure, to the right of the axes."""
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=styles[label].colour,
-            linestyle=styles[label].dash if lines else "none",
-            marker=styles[label].marker,
-            markersize=5,
-            label=label,
-        )
-        for label in labels
-    ]
-    _place_legend(figure, handles, title)
-
-
-def add_patches(
-    figure: "Figure", labels: Sequence[str], styles: dict[str, Style], *, title: str = ""
-) -> None:
-    """A legend of filled boxes."""
-    from matplotlib.patches import Patch
-
-    _place_legend(figure, [Patch(**fill(styles[label]), label=label) for label in labels], title)
-
-
-def _place_legend(figure: "Figure", handles: "Sequence[Artist]", title: str) -> None:
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        ncols=legend_columns(
-            len(handles) + title.count("\n") + bool(title), figure.get_figheight()
-        ),
-        title=title or None,
-        alignment="left",
-        columnspacing=1.0,
-    )
-
-
-def fill(style: Style) -> dict[str, Any]:
-    """Colour of a bar; a hatch tells apart bars whose colour comes a second time."""
-    hatch = HATCHES[DASHES.index(style.dash)] if style.dash in DASHES else ""
-    return {"facecolor": style.colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
 
 
 def save(figure: "Figure", target: Path) -> list[Path]:

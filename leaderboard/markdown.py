@@ -1,11 +1,14 @@
 """The tables as Markdown, with what a reader must know beside them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from leaderboard.entries import Column, Row, Table
+from leaderboard.notes import recipe_notes
 from leaderboard.numbers import UNDEFINED, interval, spread
 
 TITLES = {"score": "Scores on the test split", "robustness": "Robustness", "cost": "Cost"}
+SIGNS = re.compile(r"([\\`*_\[\]<>|~&$])")
 KINDS = {"floor": "floor", "baseline": "baseline", "method": "method", "plugin": "own method"}
 
 
@@ -35,8 +38,9 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
         if not columns and group != "score":
             continue
         parts += [f"### {TITLES[group]}", _grid(table, columns, group)]
-        if group == "score" and table.significance:
-            parts.append(table.significance)
+        if group == "score":
+            parts += [_escape_text(note) for note in recipe_notes(table.rows)]
+            parts += [table.significance] if table.significance else []
         if group == "robustness":
             parts.append(
                 "Skill: 1 is perfect, 0 is what a constant prediction scores. *Robust* is its mean "
@@ -44,24 +48,25 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
             )
         if group == "cost" and table.hardware:
             parts.append(
-                f"Measured alone on {table.hardware}, on the model as initialised; *Params* are "
-                f"those of inference without the text encoder. Training times are means over "
-                f"seeds, {_devices(table)}."
+                f"Measured alone on {_escape_text(table.hardware)}, on the model as initialised; "
+                f"*Params* are those of inference without the text encoder. Training times are "
+                f"means over {table.unit}s, {_escape_text(_devices(table))}."
             )
     parts += [f"![{name.rpartition('/')[2]}]({name})" for name in plots]
     return parts
 
 
 def _preamble(table: Table) -> str:
+    unit = table.unit
     sentences = [
-        f"Dataset {table.dataset} (fingerprint {table.fingerprint}), "
-        f"{table.seeds} a model, trained {_devices(table)}.",
-        "Mean ± standard deviation over seeds; best **bold**, second <u>underlined</u>; equal as "
-        "printed is equally marked; floors without training, the oracle and models with seeds "
-        "that have no result are not ranked.",
-        *table.notes,
+        f"Dataset {_escape_text(table.data)} (fingerprint {table.fingerprint}), "
+        f"{table.seeds} a model, trained {_escape_text(_devices(table))}.",
+        f"Mean ± standard deviation over {unit}s;" if table.several else f"One {unit} a model;",
+        "best **bold**, second <u>underlined</u>; equal as printed is equally marked; floors "
+        f"without training, the oracle and models with {unit}s that have no result are not ranked.",
+        *map(_escape_text, table.notes),
     ]
-    return _escape_bars(" ".join(sentences))
+    return " ".join(sentences)
 
 
 def _devices(table: Table) -> str:
@@ -72,24 +77,31 @@ def _grid(table: Table, columns: Sequence[Column], group: str) -> str:
     from tabulate import tabulate
 
     selection = table.column(table.selection) if group == "score" else None
-    headers = ["Model", "Kind", *(["Seeds"] if group == "score" else [])]
-    headers += [column.title for column in columns]
+    leads = _leads(table) if group == "score" else {}
+    headers = ["Model", "Kind", *leads, *(column.title for column in columns)]
     if selection:
         headers.append(f"{selection.header} 95 % interval")
     rows = []
     for row in table.rows:
         if group != "score" and not any(column.key in row.entries for column in columns):
             continue
-        cells = [row.label, KINDS.get(row.kind, row.kind)]
-        cells += [row.runs] if group == "score" else []
+        cells = [row.label, KINDS.get(row.kind, row.kind), *(read(row) for read in leads.values())]
         cells = [_escape(cell) for cell in cells]
         cells += [_cell(table, row, column) for column in columns]
         if selection:
             cells.append(interval(selection, row.entries.get(selection.key)))
         rows.append(cells)
-    alignment = ["left"] * (3 if group == "score" else 2)
+    alignment = ["left"] * (2 + len(leads))
     alignment += ["right"] * (len(headers) - len(alignment))
     return tabulate(rows, headers, "pipe", colalign=alignment, disable_numparse=True)
+
+
+def _leads(table: Table) -> dict[str, Callable[[Row], str]]:
+    """What a row says about its runs before the scores: head -> text."""
+    leads: dict[str, Callable[[Row], str]] = {f"{table.unit.title()}s": lambda row: row.runs}
+    if any(row.recipe for row in table.rows):
+        leads["Settings"] = lambda row: row.recipe.partition(":")[0] or UNDEFINED
+    return leads
 
 
 def _cell(table: Table, row: Row, column: Column) -> str:
@@ -103,10 +115,16 @@ def _cell(table: Table, row: Row, column: Column) -> str:
 
 
 def _escape(text: str) -> str:
-    for sign in "\\`*_[]<>|":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    """Text on one line, with every sign that Markdown or HTML would read made harmless."""
+    return SIGNS.sub(r"\\\1", " ".join(text.split()))
 
 
-def _escape_bars(text: str) -> str:
-    return text.replace("|", "\\|")
+def _escape_text(text: str) -> str:
+    """The same for a sentence of ours, which may hold code between backticks."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its pair is part of a name
+        return _escape(text)
+    escaped = [
+        f"`{part}`" if place % 2 else SIGNS.sub(r"\\\1", part) for place, part in enumerate(parts)
+    ]
+    return " ".join("".join(escaped).split())

@@ -1,42 +1,28 @@
 """Score against cost: which models no other one beats in both."""
 
 from collections.abc import Sequence
-from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leaderboard.columns import TRAINING_TIMES
 from leaderboard.entries import Column, Table
-from leaderboard.figures import (
-    GREY,
-    LEGEND_COLUMN,
-    Style,
-    add_legend,
-    is_constant,
-    legend_columns,
-    new_figure,
-)
+from leaderboard.figures import new_figure
+from leaderboard.labels import name_points, tick_values
+from leaderboard.legends import add_legend
 from leaderboard.numbers import human
+from leaderboard.styles import GREY, Style, is_constant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Box = tuple[float, float, float, float]
 COSTS = {
     "latency_p50": "latency of one sample (ms)",
     "parameters": "parameters without text encoder",
     "training_seconds": "training (s)",
 }
-# Of a label from its point, in points of 1/72 inch: beside the front's steps, then further away.
-OFFSETS = (
-    *((6, 4), (-6, -13), (-6, 4), (6, -13), (7, -3), (-7, -3), (0, 7), (0, -15)),
-    *((0, 17), (0, -25), (10, 13), (-10, 13), (10, -21), (-10, -21)),
-)
-LEAST_DECADES = 3  # a log axis with fewer ticks at powers of ten has them at 2 and 5 too
-HEIGHT = 3.5  # inches
-LETTER, LINE = 4.7, 9.0  # size of a letter of the labels in points
+HEIGHT = 3.5  # inches, without the title
 
 
 def cost_points(table: Table) -> list[dict[str, Any]]:
@@ -79,27 +65,34 @@ def score_against_cost(
     if score is None or not numbers:
         return None
     costs = [key for key in COSTS if any(point["cost"] == key for point in numbers)]
-    named = {point["row"] for point in numbers}
-    beside = LEGEND_COLUMN * legend_columns(len(named), HEIGHT)
-    figure, axes = new_figure(
-        2.9 * len(costs) + beside + 0.15, HEIGHT, columns=len(costs), sharey=True
-    )
+    shown = {point["row"] for point in numbers}
+    labels = [row.label for row in table.rows if row.label in shown]
+    size = 2.9 * len(costs) + 0.15, HEIGHT
+    figure, axes = new_figure(table, labels, "", size, (1, len(costs)), sharey=True)
     for axis, key in zip(axes, costs, strict=True):
         _panel(axis, [point for point in numbers if point["cost"] == key], score, styles)
         axis.set_xlabel(COSTS[key])
     axes[0].set_ylabel(score.title)
-    add_legend(figure, [row.label for row in table.rows if row.label in named], styles, lines=False)
+    add_legend(figure, labels, styles, lines=False)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axis, key in zip(axes, costs, strict=True):
-        _name_front(axis, [point for point in numbers if point["cost"] == key], score)
+        _set_ticks(axis)
+        points = [point for point in numbers if point["cost"] == key]
+        scale = 100 if score.percent else 1
+        name_points(
+            axis,
+            [(point["cost_value"], point["score"] * scale) for point in points],
+            [(point["score_sd"] or 0) * scale for point in points],
+            [point["row"] if point["pareto"] else "" for point in points],
+        )
     return figure, numbers
 
 
 def _panel(
     axis: "Axes", points: Sequence[dict[str, Any]], score: Column, styles: dict[str, Style]
 ) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     scale = 100 if score.percent else 1
     for point in points:
@@ -125,61 +118,22 @@ def _panel(
     )
     axis.set_xscale("log")
     axis.margins(x=0.18, y=0.12)
-    low, high = axis.get_xlim()
-    fine = floor(log10(high)) - ceil(log10(low)) + 1 < LEAST_DECADES
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
-    axis.xaxis.set_major_formatter(FuncFormatter(_tick))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _tick(value: float, place: int | None = None) -> str:
+def _set_ticks(axis: "Axes") -> None:
+    """Ticks of a log axis that has its final width, as many as are readable."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
+    width = axis.get_window_extent().width * 72 / axis.get_figure(root=True).dpi  # type: ignore[union-attr]
+    ticks = tick_values(*axis.get_xlim(), width, _tick)
+    axis.xaxis.set_major_locator(FixedLocator(ticks))
+    axis.xaxis.set_major_formatter(FixedFormatter([_tick(tick) for tick in ticks]))
+
+
+def _tick(value: float) -> str:
     """`0.1` and `10k` for what tables print as 0.100 and 10.0k."""
     text = human(value)
     digits = text.rstrip("kMGT")
     return digits.rstrip("0").rstrip(".") + text[len(digits) :] if "." in digits else text
-
-
-def _name_front(axis: "Axes", points: Sequence[dict[str, Any]], score: Column) -> None:
-    """Write the names of the front's models where they cover least; sizes in points."""
-    scale = 100 if score.percent else 1
-    pixels = axis.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
-    places = [(point["cost_value"], point["score"] * scale) for point in points]
-    centres = axis.transData.transform(np.array(places)) / pixels
-    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in centres]
-    edges = [float(edge) / pixels for edge in axis.get_window_extent().extents]
-    frame: Box = (edges[0] + 4, edges[1] + 2, edges[2], edges[3])
-    for point, place, (x, y) in zip(points, places, centres, strict=True):
-        if not point["pareto"]:
-            continue
-        box = _free_box(point["row"], x, y, taken, frame)
-        taken.append(box)
-        label = axis.annotate(
-            point["row"],
-            place,
-            xytext=(box[0] - x, box[1] - y),
-            textcoords="offset points",
-            fontsize=8,
-        )
-        label.set_in_layout(False)
-
-
-def _free_box(text: str, x: float, y: float, taken: Sequence[Box], frame: Box) -> Box:
-    """The place about a point where a text overlaps least with what is there and stays inside."""
-    width = LETTER * len(text)
-    best: tuple[float, Box] | None = None
-    for right, up in OFFSETS:
-        left = x + right - (width if right < 0 else width / 2 if right == 0 else 0)
-        box = (left, y + up, left + width, y + up + LINE)
-        outside = width * LINE - _overlap(box, frame)
-        badness = sum(_overlap(box, other) for other in taken) + 3 * outside
-        if best is None or badness < best[0]:
-            best = (badness, box)
-    assert best is not None  # there are offsets
-    return best[1]
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Area that two boxes (left, bottom, right, top) share."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(width, 0.0) * max(height, 0.0)

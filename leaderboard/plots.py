@@ -12,20 +12,11 @@ from benchmark.stats import mean, standard_deviation
 from leaderboard.columns import removal_title
 from leaderboard.confusion import confusion
 from leaderboard.entries import Row, Table
-from leaderboard.figures import (
-    FONTS,
-    GREY,
-    Style,
-    add_legend,
-    add_patches,
-    featured,
-    fill,
-    is_constant,
-    make_styles,
-    new_figure,
-    save,
-)
+from leaderboard.figures import FONTS, featured, new_figure, save
+from leaderboard.legends import add_legend, add_patches
+from leaderboard.names import corruption_axis, corruption_title
 from leaderboard.pareto import score_against_cost
+from leaderboard.styles import GREY, Style, fill, is_constant, make_styles
 from leaderboard.tidy import csv_text
 
 if TYPE_CHECKING:
@@ -84,20 +75,18 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     labels, note = featured(table, _labels(table, numbers))
     columns = min(2, len(names))
     rows = ceil(len(names) / columns)
-    figure, axes = new_figure(
-        3.5 * columns + 1.9, 2.6 * rows + 0.3, rows, columns, sharex=True, sharey=True
-    )
+    size, grid = (3.5 * columns + 0.3, 2.7 * rows), (rows, columns)
+    figure, axes = new_figure(table, labels, note, size, grid, sharex=True, sharey=True)
     for axis, name in zip(axes, names, strict=False):
         axis.axhline(0, color=GREY, linewidth=1, zorder=1)
         for label in labels:
             lines = _select(numbers, label, "corruption", name)
             _band(axis, styles[label], lines, "level", "skill")
-        axis.set_title(name)
+        axis.set_title(corruption_title(name))
+        axis.set_xlabel(corruption_axis(name))
+        axis.tick_params(labelbottom=True)
     for axis in axes[len(names) :]:
         axis.set_axis_off()
-    for axis in axes[: len(names)][-columns:]:
-        axis.set_xlabel("corruption level")
-        axis.tick_params(labelbottom=True)
     for axis in axes[::columns]:
         axis.set_ylabel("skill ↑ (0: constant)")
     add_legend(figure, labels, styles, title=note)
@@ -115,7 +104,8 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
         return None
     names = list(dict.fromkeys(line["missing"] for line in numbers))
     labels, note = featured(table, _labels(table, numbers))
-    figure, (axis,) = new_figure(max(7.0, 0.095 * len(names) * len(labels) + 3.2), 3.4)
+    size = max(5.4, 0.095 * len(names) * len(labels) + 1.4), 3.4
+    figure, (axis,) = new_figure(table, labels, note, size)
     width = 0.84 / len(labels)
     for place, label in enumerate(labels):
         lines = {line["missing"]: line for line in numbers if line["row"] == label}
@@ -143,26 +133,15 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     A line ends where the last seed stopped; it is solid while all seeds train and faint after
     that, where it is the mean of those that still do.
     """
-    numbers: Numbers = []
-    for row in _trained(table):
-        runs = [
-            {epoch.epoch: epoch.valid.get(table.selection) for epoch in record.history}
-            for _, record in row.records
-        ]
-        for epoch in sorted({epoch for run in runs for epoch in run}):
-            values = [value for run in runs if (value := run.get(epoch)) is not None]
-            place = {"row": row.label, "epoch": epoch}
-            numbers.append(
-                {**place, **_summary(f"valid_{table.selection}", values), "seeds": len(runs)}
-            )
+    numbers = _histories(table)
     column = table.column(table.selection)
     if column is None or not numbers:
         return None
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axis,) = new_figure(7.2, 3.6)
     key, scale = f"valid_{table.selection}", 100 if column.percent else 1
     labels, note = featured(table, _labels(table, numbers))
+    figure, (axis,) = new_figure(table, labels, note, (5.6, 3.6))
     for label in labels:
         lines = _select(numbers, label)
         whole = [line for line in lines if line["n"] == line["seeds"]]
@@ -180,6 +159,23 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     axis.set_ylabel(f"validation {column.title}")
     add_legend(figure, labels, styles, title=note)
     return figure, numbers
+
+
+def _histories(table: Table) -> Numbers:
+    """The selecting metric on validation by row and epoch, over the runs that got so far."""
+    numbers: Numbers = []
+    for row in _trained(table):
+        runs = [
+            {epoch.epoch: epoch.valid.get(table.selection) for epoch in record.history}
+            for _, record in row.records
+        ]
+        for epoch in sorted({epoch for run in runs for epoch in run}):
+            values = [value for run in runs if (value := run.get(epoch)) is not None]
+            place = {"row": row.label, "epoch": epoch}
+            numbers.append(
+                {**place, **_summary(f"valid_{table.selection}", values), "seeds": len(runs)}
+            )
+    return numbers
 
 
 PLOTS: dict[str, Plot] = {

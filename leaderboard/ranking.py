@@ -12,7 +12,9 @@ LEVEL = 0.05
 LEAST_SEEDS = 5
 
 
-def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str, str], Mark], str]:
+def rank(
+    columns: Sequence[Column], rows: Sequence[Row], unit: str = "seed"
+) -> tuple[dict[tuple[str, str], Mark], str]:
     """Standing of every entry, and the sentence that explains † or its absence.
 
     Values that print alike share their place; where all do, none is marked. A row is ranked in a
@@ -20,7 +22,7 @@ def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str
 
     Returns:
         (row label, column key) -> mark of the entries that have one; the sentence, empty where
-        there are fewer than five seeds.
+        there are fewer than five seeds or folds.
     """
     marks: dict[tuple[str, str], Mark] = {}
     sentences: dict[bool, str] = {}  # by whether any † is given; the first speaks for all columns
@@ -34,7 +36,7 @@ def rank(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[dict[tuple[str
         shown = list(dict.fromkeys(number(column, entry.mean) for _, entry in ranked))
         if len(shown) == 1:
             continue
-        similar, sentence = _similar(ranked) if column.group != "cost" else (set(), "")
+        similar, sentence = _similar(ranked, unit) if column.group != "cost" else (set(), "")
         if sentence and column.main:
             sentences.setdefault(sentence.startswith("†"), sentence)
         for row, entry in ranked:
@@ -59,7 +61,7 @@ def _worse(column: Column, entry: Entry) -> float:
     return -value if column.higher_is_better else value
 
 
-def _similar(ranked: Sequence[tuple[Row, Entry]]) -> tuple[set[str], str]:
+def _similar(ranked: Sequence[tuple[Row, Entry]], unit: str) -> tuple[set[str], str]:
     """Labels of models whose paired difference to the best over common seeds is not significant.
 
     Source: permutation tests, adjusted for their number (Holm, 1979). Nothing is marked unless
@@ -78,8 +80,8 @@ def _similar(ranked: Sequence[tuple[Row, Entry]]) -> tuple[set[str], str]:
     smallest = len(pairs) * 2 / 2**fewest
     if smallest > LEVEL:
         return set(), (
-            f"No † is given: with {fewest} common seeds and {len(pairs) + 1} models the smallest "
-            f"possible p-value of a paired test over seeds is {min(smallest, 1):.2g}, so that no "
+            f"No † is given: with {fewest} common {unit}s and {len(pairs) + 1} models the smallest "
+            f"possible p-value of a paired test over {unit}s is {min(smallest, 1):.2g}, so that no "
             f"difference to the best could be significant."
         )
     p_values = holm(
@@ -94,6 +96,6 @@ def _similar(ranked: Sequence[tuple[Row, Entry]]) -> tuple[set[str], str]:
     )
     alike = {row.label for (row, _), p in zip(others, p_values, strict=True) if p > LEVEL}
     return alike, (
-        "† marks models whose difference to the best of the column is not significant (paired "
-        "permutation test over seeds, Holm-adjusted, 5 %)."
+        f"† marks models whose difference to the best of the column is not significant (paired "
+        f"permutation test over {unit}s, Holm-adjusted, 5 %)."
     )

@@ -1,25 +1,36 @@
 """Everything that a set of records gives: tables, plots, and the way back to the records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.results import write_text
-from leaderboard.entries import Source
+from leaderboard.entries import Source, Table
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown
+from leaderboard.names import Names
 from leaderboard.plots import write_plots
+from leaderboard.runs import FIELDS, to_rows
 from leaderboard.table import build_tables
-from leaderboard.tidy import sources, tidy
+from leaderboard.tidy import csv_text, sources, tidy
 
 
-def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
+def write_leaderboard(
+    records: Iterable[Source],
+    output: Path,
+    *,
+    names: Names = "registered",
+    deviations: bool = False,
+) -> list[Path]:
     """Write the tables into a folder and the plots below it; the same records, the same bytes.
 
     Args:
         records: paths and records, of any number of runs; the npz beside a record is read for
             the confusion matrices.
         output: made if it is not there.
+        names: how models are called: as registered, or as in their papers; the CSV files have the
+            registered name in `model` in any case.
+        deviations: print deviations of Acc-2 and F1 too in the LaTeX tables, which are then wider.
 
     Returns:
         All files written, the tables first.
@@ -27,19 +38,11 @@ def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
     Raises:
         UserError: the folder cannot be written to.
     """
-    tables = build_tables(records)
+    pairs = list(records)
+    tables = build_tables(pairs, names=names)
     try:
         plots = write_plots(tables, output / "plots")
-        images = {
-            name: [path.relative_to(output).as_posix() for path in files if path.suffix == ".png"]
-            for name, files in plots.items()
-        }
-        texts = {
-            "leaderboard.md": markdown(tables, images),
-            "leaderboard.csv": tidy(tables),
-            "leaderboard.tex": latex(tables),
-            "leaderboard.sources.json": sources(tables, output),
-        }
+        texts = _texts(pairs, tables, plots, output, deviations)
         for name, text in texts.items():
             write_text(output / name, text)
     except OSError as error:
@@ -51,3 +54,24 @@ def write_leaderboard(records: Iterable[Source], output: Path) -> list[Path]:
         *(output / name for name in texts),
         *(path for files in plots.values() for path in files),
     ]
+
+
+def _texts(
+    pairs: Sequence[Source],
+    tables: Sequence[Table],
+    plots: dict[str, list[Path]],
+    output: Path,
+    deviations: bool,
+) -> dict[str, str]:
+    """File name -> content of everything but the plots."""
+    images = {
+        name: [path.relative_to(output).as_posix() for path in files if path.suffix == ".png"]
+        for name, files in plots.items()
+    }
+    return {
+        "leaderboard.md": markdown(tables, images),
+        "leaderboard.csv": tidy(tables),
+        "runs.csv": csv_text(to_rows(pairs), FIELDS),
+        "leaderboard.tex": latex(tables, deviations=deviations),
+        "leaderboard.sources.json": sources(tables, output),
+    }

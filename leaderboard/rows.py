@@ -1,16 +1,21 @@
 """The rows of a table: seeds and costs of one model with one choice of settings."""
 
-import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from benchmark.results import Cell
 from leaderboard.entries import KINDS, Column, Entry, Row, Source
+from leaderboard.grouping import identity, short_hash
+from leaderboard.names import Names, describe_models, describe_recipe, describe_settings
 
 
 def make_rows(
-    pairs: Sequence[Source], columns: Sequence[Column], hardware: str, selection: str
+    pairs: Sequence[Source],
+    columns: Sequence[Column],
+    hardware: str,
+    selection: str,
+    names: Names = "registered",
 ) -> list[Row]:
     """Rows of comparable records, with one for the oracle where records know it.
 
@@ -19,44 +24,63 @@ def make_rows(
         columns: what to read from them.
         hardware: whose costs go into the entries; those of others are kept apart.
         selection: key of the column that orders the rows within a kind.
+        names: how models are called.
     """
-    rows = _rows(pairs, columns, hardware)
+    rows = _rows(pairs, columns, hardware, names)
     oracle = _oracle(pairs, columns)
     return _ordered([*rows, *([oracle] if oracle else [])], columns, selection)
 
 
-def _rows(pairs: Sequence[Source], columns: Sequence[Column], hardware: str) -> list[Row]:
+def _rows(
+    pairs: Sequence[Source], columns: Sequence[Column], hardware: str, names: Names
+) -> list[Row]:
     scores: dict[str, list[Source]] = defaultdict(list)
     costs: dict[str, list[Source]] = defaultdict(list)
     for path, record in pairs:
         kept = scores if record.cell.part == "score" else costs
-        kept[_identity(record.cell)].append((path, record))
-    cells = {key: (scores[key] or costs[key])[0][1].cell for key in {**scores, **costs}}
-    settings = _telling_settings(cells)
-    rows = []
-    for key, cell in cells.items():
-        records = sorted(scores[key], key=lambda pair: (pair[1].cell.seed, str(pair[0])))
+        kept[identity(record.cell)].append((path, record))
+    groups = {
+        key: [record for _, record in (*scores[key], *costs[key])] for key in {**scores, **costs}
+    }
+    settings = describe_settings(groups)
+    shown = describe_models((record for _, record in pairs), names)
+    rows = {}
+    for key, records in groups.items():
+        cell = records[0].cell
         by_hardware: dict[str, list[Source]] = defaultdict(list)
         for path, record in costs[key]:
             by_hardware[record.cell.hardware].append((path, record))
         here = by_hardware.pop(hardware, [])
-        rows.append(
-            Row(
-                model=cell.model,
-                kind=cell.kind,
-                variant=cell.variant,
-                settings=settings[key],
-                records=tuple(records),
-                entries=_entries([*records, *here], columns),
-                elsewhere={
-                    name: entries
-                    for name, found in sorted(by_hardware.items())
-                    if (entries := _entries(found, columns))
-                },
-                cost_failed=any(record.status != "done" for _, record in here),
-            )
+        runs = sorted(scores[key], key=lambda pair: (pair[1].cell.seed, str(pair[0])))
+        rows[key] = Row(
+            model=cell.model,
+            kind=cell.kind,
+            variant=cell.variant,
+            settings=settings[key],
+            records=tuple(runs),
+            entries=_entries([*runs, *here], columns),
+            elsewhere={
+                name: entries
+                for name, found in sorted(by_hardware.items())
+                if (entries := _entries(found, columns))
+            },
+            cost_failed=any(record.status != "done" for _, record in here),
+            name=shown[cell.model],
+            recipe=describe_recipe(records),
         )
-    return rows
+    return _told_apart(rows)
+
+
+def _told_apart(rows: Mapping[str, Row]) -> list[Row]:
+    """Rows whose labels differ: marks and sources go by them."""
+    counts = Counter(row.label for row in rows.values())
+    found = []
+    for key, row in rows.items():
+        if counts[row.label] > 1:
+            parts = [row.settings, f"#{short_hash(key)}"]
+            row = replace(row, settings=", ".join(part for part in parts if part))
+        found.append(row)
+    return found
 
 
 def _entries(pairs: Sequence[Source], columns: Sequence[Column]) -> dict[str, Entry]:
@@ -98,36 +122,3 @@ def _ordered(rows: list[Row], columns: Sequence[Column], selection: str) -> list
         return kind, 0, -entry.mean if column.higher_is_better else entry.mean, row.label
 
     return sorted(rows, key=place)
-
-
-def _telling_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
-    """For each row the settings in which it differs from others of its model and variant."""
-    texts = {}
-    for key, cell in cells.items():
-        alike = [
-            _flat(other)
-            for other in cells.values()
-            if (other.model, other.variant) == (cell.model, cell.variant)
-        ]
-        own = _flat(cell)
-        names = sorted({name for values in alike for name in values})
-        texts[key] = ", ".join(
-            f"{name}={own[name]}"
-            for name in names
-            if name in own and len({values.get(name) for values in alike}) > 1
-        )
-    return texts
-
-
-def _flat(cell: Cell) -> dict[str, str]:
-    values = {**cell.settings, **cell.config, "source": cell.source[:6], "kind": cell.kind}
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-        for name, value in values.items()
-    }
-
-
-def _identity(cell: Cell) -> str:
-    """What the seeds and the cost of a row have in common."""
-    parts = [cell.model, cell.kind, cell.variant, cell.settings, cell.config, cell.source]
-    return json.dumps(parts, sort_keys=True, default=str)

@@ -11,8 +11,9 @@ from typing import Any
 from leaderboard.entries import Column, Entry, Row, Table
 
 FIELDS = (
-    *("table", "dataset", "fingerprint", "protocol", "row", "model", "kind", "variant", "settings"),
-    *("group", "metric", "unit", "higher_is_better", "hardware"),
+    *("table", "dataset", "fingerprint", "protocol", "harness"),
+    *("row", "model", "kind", "variant", "settings", "recipe"),
+    *("group", "metric", "split", "unit", "higher_is_better", "hardware"),
     *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed"),
 )
 TRAINED = ("training_seconds", "epoch_seconds")  # from score records, on whatever they ran
@@ -31,7 +32,8 @@ def csv_text(rows: Sequence[Mapping[str, Any]], fields: Sequence[str] | None = N
 def tidy(tables: Sequence[Table]) -> str:
     """`leaderboard.csv`: a line for each defined number of each row, in raw units.
 
-    A share is a share and not a percentage there; `low` and `high` end the 95 % interval; `n`
+    Scores are there for the validation and the test split (`split`), costs for none. A share is a
+    share and not a percentage; `low` and `high` end the 95 % interval; `n`
     counts the values, `seeds` the cells of the row. Rows without a result have one line.
     """
     lines = []
@@ -48,8 +50,9 @@ def tidy(tables: Sequence[Table]) -> str:
 def sources(tables: Sequence[Table], output: Path) -> str:
     """`leaderboard.sources.json`: table -> row -> metric -> record files, relative to `output`.
 
-    Costs measured on other hardware than the table's are under `metric @ hardware`; `seeds` lists
-    all score records of the row, those without a result too.
+    Scores on validation are under `metric @ valid`, costs measured on other hardware than the
+    table's under `metric @ hardware`; `seeds` lists all score records of the row, those without a
+    result too.
     """
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
     for table in tables:
@@ -57,8 +60,9 @@ def sources(tables: Sequence[Table], output: Path) -> str:
         for row in table.rows:
             cells = rows.setdefault(row.label, {})
             for hardware, column, entry in _numbers(table, row):
-                away = bool(hardware) and hardware != table.hardware
-                key = f"{column.key} @ {hardware}" if away else column.key
+                away = hardware if hardware != table.hardware else ""
+                place = column.split if column.split == "valid" else away
+                key = f"{column.metric} @ {place}" if place else column.metric
                 cells[key] = [_relative(path, output) for path in entry.sources]
             cells["seeds"] = [_relative(path, output) for path, _ in row.records]
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
@@ -84,11 +88,13 @@ def _line(
         "dataset": table.dataset,
         "fingerprint": table.fingerprint,
         "protocol": table.protocol.get("name", ""),
+        "harness": table.harness,
         "row": row.label,
         "model": row.model,
         "kind": row.kind,
         "variant": row.variant,
         "settings": row.settings,
+        "recipe": row.recipe,
         "seeds": len(row.records),
         "diverged": row.count("diverged"),
         "failed": row.count("failed"),
@@ -98,7 +104,8 @@ def _line(
     interval = entry.interval
     return line | {
         "group": column.group,
-        "metric": column.key,
+        "metric": column.metric,
+        "split": column.split,
         "unit": UNITS.get(column.unit, column.unit),
         "higher_is_better": column.higher_is_better,
         "hardware": hardware,

@@ -42,6 +42,7 @@ def attend(query: Stream, key: Stream, value: Tensor, scale: float) -> Stream:
 
 @register_model(
     "interactive-attention",
+    display="Interactive attention",
     paper=(
         "Zhou, Li. A multimodal sentiment model of interactive attention and multi-task learning."
     ),

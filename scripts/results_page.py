@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmark.execute import all_records
 from benchmark.results import write_text
+from leaderboard.entries import describe_harness
 from leaderboard.figures import write_bytes
 from leaderboard.markdown import markdown
 from leaderboard.table import build_tables
@@ -65,12 +66,18 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 def section(entry: dict[str, Any]) -> str:
-    """One run: its title, commands, remark and tables."""
+    """One run: its title, commands, remark, harness and tables."""
     with unpacked(KEPT / f"{entry['archive']}.tar.xz") as folder:
-        page = markdown(build_tables(all_records(folder)), {})
+        records = all_records(folder)
+        versions = {record.cell.harness for _, record in records}
+        # A harness of all is said once; of several every table says its own, and none is today's.
+        tables = build_tables(records, harness=versions.pop() if len(versions) == 1 else "several")
+    page = markdown(tables, {})
     body = page.partition("\n\n")[2].rpartition("\n\nFull precision")[0]
     body = f"\n{body}".replace("\n### ", "\n#### ").replace("\n## ", "\n### ").strip()
     commands, remark = entry["commands"].strip(), entry["remark"].strip()
+    if all(table.current for table in tables):
+        remark += f"\n\nAll numbers are as of {describe_harness(tables[0].harness)}."
     return f"## {entry['title']}\n\n```sh\n{commands}\n```\n\n{remark}\n\n{body}\n"
 
 

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "methods": ("benchmark", "robustness", "baselines", "methods"),
     "leaderboard": (
         "benchmark.errors",
+        "benchmark.harness",
         "benchmark.metrics",
         "benchmark.results",
         "benchmark.stats",
@@ -40,7 +41,7 @@ ORDER = (
     {"execute"},
 )
 WITHOUT_TORCH = ("leaderboard", "benchmark.results", "benchmark.stats", "benchmark.metrics")
-WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "robustness.metrics")
+WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "benchmark.harness", "robustness.metrics")
 
 
 def imports(source: str, module: str = "") -> Iterator[str]:

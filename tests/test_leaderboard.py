@@ -8,161 +8,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from benchmark.metrics import evaluate_metrics
-from benchmark.results import (
-    Cell,
-    Epoch,
-    Failure,
-    Record,
-    Training,
-    find_records,
-    read_record,
-    write_record,
-)
+from benchmark.results import Record, find_records, read_record, write_record
 from benchmark.task import multiclass, multilabel, regression
-from leaderboard.entries import Row, Table
-from leaderboard.figures import featured, fill, make_styles
+from leaderboard.entries import Table
+from leaderboard.figures import featured
 from leaderboard.latex import escape, latex
 from leaderboard.markdown import markdown
 from leaderboard.numbers import human, significant
 from leaderboard.pareto import cost_points
 from leaderboard.plots import PLOTS
 from leaderboard.report import write_leaderboard
-from leaderboard.table import build_tables, terminal_table
+from leaderboard.styles import fill, make_styles
+from leaderboard.table import build_tables
 from leaderboard.tidy import sources, tidy
-
-SELECTION = {"regression": "mae", "multiclass": "f1_weighted", "multilabel": "f1_macro"}
-PROTOCOL = {"name": "quick", "selection": SELECTION}
-LEVELS = [0.0, 0.5, 1.0]
-CPU = "Some CPU, 1 thread, fp32"
-
-
-def make_cell(model: str = "tfn", seed: int = 0, part: str = "score", **changes: Any) -> Cell:
-    values: dict[str, Any] = {
-        "model": model,
-        "kind": "baseline",
-        "variant": "paper",
-        "dataset": "toy",
-        "fingerprint": "abc",
-        "seed": seed,
-        "part": part,
-        "settings": {"hidden": 8, "variant": "paper"},
-        "config": {"lr": 1e-3},
-        "protocol": PROTOCOL,
-        "source": "0123456789ab",
-        "hardware": CPU if part == "cost" else "",
-    }
-    return Cell(**{**values, **changes})
-
-
-def make_robustness(skill: float) -> dict[str, Any]:
-    values = [skill, skill / 2, 0.0]
-    names = ("none", "v", "a", "t", "av", "tv", "ta")
-    return {
-        "suite": "1",
-        "mean_skill": {"feat.gauss": skill / 2, "mix.all": skill / 2},
-        "skill": {name: {"levels": LEVELS, "values": values} for name in ("feat.gauss", "mix.all")},
-        "missing": {f"missing.{name}": {"mae": 1.0, "skill": skill / 3} for name in names},
-        "reliance": {"text": {"drop": 0.1, "shapley": 0.2}},
-        "summary": {
-            "clean_skill": skill,
-            "mean_skill": skill / 2,
-            "drop": skill / 2,
-            "retention": 0.5,
-            "worst_case": skill / 2,
-            "flip_rate": 0.1,
-            "shift": 0.2,
-        },
-    }
-
-
-def make_cost(factor: float) -> dict[str, Any]:
-    count = {"inference_only": int(1000 * factor), "frozen": 0}
-    return {
-        "parameters": {
-            "inference_only": int(1000 * factor) + 500,
-            "frozen": 100,
-            "without_text_encoder": count,
-        },
-        "flops": {"flops": 5000, "without_text_encoder": {"flops": 4000}},
-        "latency": {"p50_ms": 0.5 * factor, "p90_ms": factor, "p99_ms": 2 * factor},
-        "throughput": {"best": 1234.5 / factor},
-        "memory": {"inference": {"peak_mib": factor}, "training": None},
-    }
-
-
-def score_record(
-    model: str = "tfn",
-    seed: int = 0,
-    *,
-    metrics: dict[str, Any] | None = None,
-    skill: float = 0.6,
-    stopped: Any = "patience",
-    oracle: dict[str, Any] | None = None,
-    **changes: Any,
-) -> Record:
-    test = {"mae": 0.8, "corr": 0.7, "acc7": 0.4, "acc2_neg_nonneg": 0.81, "acc2_neg_pos": 0.82}
-    test |= {"f1_neg_nonneg": 0.805, "f1_neg_pos": 0.815, "acc5": 0.45, **(metrics or {})}
-    accuracy = {"valid": test, "test": test, **({"oracle": oracle} if oracle else {})}
-    epochs = 0 if stopped == "untrainable" else 2 + seed % 2
-    history = [
-        Epoch(epoch=1 + i, train_loss=1.0, valid={"mae": 1.0 - 0.1 * i}, seconds=0.1, lr=1e-3)
-        for i in range(epochs)
-    ]
-    training = Training(
-        selection="mae",
-        best_epoch=epochs,
-        best_value=0.9,
-        epochs=epochs,
-        steps=epochs,
-        seconds=1.5 + seed,
-        seconds_per_epoch=0.1,
-        samples_per_second=10.0,
-        stopped=stopped,
-    )
-    return Record(
-        cell=make_cell(model, seed, **changes),
-        status="done",
-        task=regression(-3, 3).to_dict(),
-        history=history,
-        training=training,
-        measurements={"accuracy": accuracy, "robustness": make_robustness(skill)},
-        environment={"processor": "Some CPU", "threads": 1, "precision": "fp32", "torch": "2"},
-    )
-
-
-def lost_record(model: str, seed: int, status: Any) -> Record:
-    error = Failure(type="Diverged", message="NaN")
-    kept = {"accuracy": {"test": {"mae": 0.0}}}  # whatever was measured before does not count
-    return Record(cell=make_cell(model, seed), status=status, error=error, measurements=kept)
-
-
-def cost_record(model: str = "tfn", factor: float = 1.0, **changes: Any) -> Record:
-    cell = make_cell(model, part="cost", **changes)
-    return Record(cell=cell, status="done", measurements={"cost": make_cost(factor)})
-
-
-def build(*records: Record) -> Table:
-    tables = build_tables([(Path(f"{record.cell.key}.json"), record) for record in records])
-    assert len(tables) == 1
-    return tables[0]
-
-
-def row_of(table: Table, label: str) -> Row:
-    return next(row for row in table.rows if row.label == label)
-
-
-def place(table: Table, label: str, key: str) -> str:
-    return table.mark(row_of(table, label), key).place
-
-
-def screen(table: Table, width: int = 120) -> str:
-    console = Console(width=width, color_system=None)
-    with console.capture() as capture:
-        console.print(terminal_table(table))
-    return capture.get()
+from tests.table_records import (
+    CPU,
+    SELECTION,
+    build,
+    cost_record,
+    lost_record,
+    place,
+    row_of,
+    score_record,
+    screen,
+)
 
 
 def test_mean_deviation_and_interval_are_over_seeds_at_full_precision() -> None:
@@ -260,7 +131,7 @@ def test_lost_seeds_are_shown_and_keep_a_model_from_being_ranked() -> None:
     assert row_of(table, "d").runs == "1/1 failed"
     assert [place(table, name, "mae") for name in "abcd"] == ["", "best", "second", ""]
     assert "1/3 diverged, 1/3 failed" in markdown([table], {})
-    assert "d (1/1 failed)" in latex([table])
+    assert "d & 1/1 failed &" in latex([table])
     lines = list(csv.DictReader(tidy([table]).splitlines()))
     lost = [line for line in lines if line["row"] == "d"]
     assert [(line["metric"], line["failed"]) for line in lost] == [("", "1")]
@@ -464,8 +335,9 @@ def test_latex_escapes_what_it_would_read_as_commands() -> None:
 
 def test_latex_is_a_whole_environment_with_slash_pairs() -> None:
     table = build(score_record("a"), score_record("b", metrics={"acc2_neg_pos": 0.9}))
-    lines = latex([table]).splitlines()
-    assert lines[0].startswith("% Needs \\usepackage{booktabs,graphicx}")
+    needs, scores, *_ = latex([table]).split("\n\n")
+    assert needs.startswith("% Needs \\usepackage{booktabs,graphicx}")
+    lines = scores.splitlines()
     body = [line for line in lines if line.startswith(("a &", "b &"))]
     heads = next(line for line in lines if line.startswith("Model &"))
     assert {line.count("&") for line in [heads, *body]} == {heads.count("&")}
@@ -535,6 +407,7 @@ def test_every_file_is_there_and_named(written: tuple[Path, list[Path]]) -> None
     assert [path.name for path in files if path.parent == folder] == [
         "leaderboard.md",
         "leaderboard.csv",
+        "runs.csv",
         "leaderboard.tex",
         "leaderboard.sources.json",
     ]
@@ -565,9 +438,11 @@ def test_every_number_leads_to_records_and_follows_from_them(
     checked = 0
     with (folder / "leaderboard.csv").open() as stream:
         for line in csv.DictReader(stream):
-            files = known[line["table"]][line["row"]][line["metric"]]
+            valid = line["split"] == "valid"
+            name = f"{line['metric']} @ valid" if valid else line["metric"]
+            files = known[line["table"]][line["row"]][name]
             records = [read_record(folder / name) for name in files]
-            column = table.column(line["metric"])
+            column = table.column(f"valid.{line['metric']}" if valid else line["metric"])
             assert column is not None
             if line["kind"] == "oracle":
                 values = [r.measurements["accuracy"]["oracle"][column.key] for r in records]

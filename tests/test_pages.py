@@ -43,6 +43,15 @@ def test_the_page_of_results_is_made_from_the_kept_records() -> None:
     assert written == script("results_page").page(), "run python scripts/results_page.py"
 
 
+def test_a_section_says_its_harness_once_whatever_is_current() -> None:
+    results = script("results_page")
+    entry = {"archive": "mmmo_mini", "title": "T", "commands": "c", "remark": "r"}
+    section = results.section(entry)
+    assert section.count("All numbers are as of an earlier harness.") == 1
+    assert section.count("harness") == 1
+    assert "### mmmo\\_mini, cross-validation over 5 folds, protocol standard\n" in section
+
+
 def test_kept_records_are_those_of_the_run_and_nothing_else(tmp_path: Path) -> None:
     results = script("results_page")
     results.KEPT = tmp_path / "kept"

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.quiet import SLOW, Watch
-from leaderboard import table
+from leaderboard import notes
 
 QUIET, LOUD = 1e-4, 1.6e-4
 
@@ -24,7 +24,7 @@ def script(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_tables_call_slow_what_measurements_do() -> None:
-    assert table.SLOW == SLOW
+    assert notes.SLOW == SLOW
 
 
 def test_a_quiet_machine_is_measured_once(script) -> None:

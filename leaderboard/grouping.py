@@ -1,0 +1,67 @@
+"""Which records may be compared: one dataset, fingerprint, protocol and harness."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+from benchmark.results import Cell
+from leaderboard.entries import Source
+
+
+def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[Source]]]:
+    """Groups of comparable records, each with an id fit for file names.
+
+    Args:
+        records: paths and records, of any number of runs. A cell that occurs twice counts once,
+            the first with a result.
+        harness: the version whose groups have plain ids and come first.
+    """
+    groups: dict[tuple[str, str, str, str], list[Source]] = defaultdict(list)
+    for path, record in once(records):
+        cell = record.cell
+        key = (cell.dataset, cell.fingerprint, _plain(cell.protocol), cell.harness)
+        groups[key].append((path, record))
+    names = {key: _slug(pairs[0][1].cell, harness) for key, pairs in groups.items()}
+    shared = Counter(names.values())
+    found = []
+    for key in sorted(groups, key=lambda key: (*key[:3], key[3] != harness, key[3])):
+        # Same names, other contents: the hash keeps the files of the two apart.
+        suffix = "" if shared[names[key]] == 1 else f"-{short_hash(key[:3])}"
+        pairs = sorted(groups[key], key=lambda pair: str(pair[0]))
+        found.append((names[key] + suffix, pairs))
+    return found
+
+
+def once(records: Iterable[Source]) -> list[Source]:
+    """Every cell once, the first with a result."""
+    found: dict[str, Source] = {}
+    for path, record in records:
+        key = record.cell.key
+        if key not in found or (found[key][1].status != "done" and record.status == "done"):
+            found[key] = (path, record)
+    return list(found.values())
+
+
+def identity(cell: Cell) -> str:
+    """What the seeds and the cost of a row have in common."""
+    parts = [cell.model, cell.kind, cell.variant, cell.settings, cell.config, cell.source]
+    return _plain(parts)
+
+
+def short_hash(value: Any) -> str:
+    """Six hex digits of plain values."""
+    return blake2b(_plain(value).encode(), digest_size=3).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _slug(cell: Cell, harness: str) -> str:
+    name = f"{cell.dataset}-{cell.protocol.get('name', '')}"
+    if cell.harness != harness:
+        name += f"-harness-{cell.harness or 'earlier'}"
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")

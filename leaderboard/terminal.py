@@ -1,0 +1,121 @@
+"""A table as it is printed on a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from leaderboard.columns import PAIRS
+from leaderboard.entries import Column, Row, Table
+from leaderboard.numbers import UNDEFINED, number, spread
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+SHOWN = (
+    *("acc2_neg_nonneg", "f1_neg_nonneg", "acc7", "acc2", "f1", "acc5"),
+    *("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "weighted_accuracy", "auroc"),
+    *("mae", "corr", "mean_skill", "parameters", "latency_p50", "training_seconds"),
+)
+ROOM = 16  # letters of a label beside wide gaps in 120 columns
+MEANS_ONLY = ("mean_skill",)  # room for a deviation is lacking; the written tables have it
+NOT_REGRESSION = ("acc5", "acc2", "f1")  # `sims` prints these where `mosi` prints pairs and Acc-7
+
+
+def terminal_table(table: Table) -> "RichTable":
+    """A compact rendering for 120 columns: means ± standard deviation, pairs as means only."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    pairs = PAIRS.get(table.convention, {})
+    firsts = {pair[0]: (title, pair) for title, pair in pairs.items()}
+    shown = _columns(table)
+    labels = [_label(row) for row in table.rows]
+    printed = RichTable(
+        title=Text(_title(table)),
+        caption=Text(_caption(table, bool(firsts))),
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1 if max(map(len, labels), default=0) > ROOM else 2, 0, 0),
+        header_style="bold",
+        title_style="bold",
+        title_justify="left",
+        caption_justify="left",
+    )
+    printed.add_column("Model", overflow="fold")
+    for column in shown:
+        title = firsts[column.key][0] if column.key in firsts else column.header
+        arrow = "↑" if column.higher_is_better else "↓"
+        unit = f"{column.unit} " if column.unit else ""
+        printed.add_column(
+            f"{title}\n{unit}{arrow}",
+            justify="right",
+            overflow="ellipsis",
+            no_wrap=column.group != "score" or column.key in firsts,
+        )
+    for index, row in enumerate(table.rows):
+        cells = [_cell(Text, table, row, column, firsts) for column in shown]
+        last = index + 1 == len(table.rows) or table.rows[index + 1].kind != row.kind
+        printed.add_row(Text(labels[index]), *cells, end_section=last)
+    return printed
+
+
+def _title(table: Table) -> str:
+    told = table.counts == [table.folds]  # as many runs as folds, and the title counts those
+    return table.title if told else f"{table.title}, {table.seeds}"
+
+
+def _columns(table: Table) -> list[Column]:
+    pairs = PAIRS.get(table.convention, {})
+    hidden = NOT_REGRESSION if pairs else ()
+    columns = (table.column(key) for key in SHOWN if key not in hidden)
+    return [column for column in columns if column is not None]
+
+
+def _label(row: Row) -> str:
+    """The label, with the seeds that have no result."""
+    complete = row.runs in (UNDEFINED, str(len(row.records)))
+    return row.label if complete else f"{row.label} {row.runs}"
+
+
+def _caption(table: Table, pairs: bool) -> str:
+    parts = [
+        f"mean ± standard deviation over {table.unit}s" if table.several else "",
+        "best bold, second underlined" if table.marks else "",
+        "Acc-2 and F1: -/0+ and -/+" if pairs else "",
+        f"costs on {table.hardware}" if table.hardware else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _cell(
+    text: Any,
+    table: Table,
+    row: Row,
+    column: Column,
+    pairs: Mapping[str, tuple[str, Sequence[str]]],
+) -> Any:
+    if column.key in pairs:
+        return _joined(text, [_styled(text, table, row, key) for key in pairs[column.key][1]])
+    return _styled(text, table, row, column.key, deviation=column.key not in MEANS_ONLY)
+
+
+def _styled(text: Any, table: Table, row: Row, key: str, *, deviation: bool = False) -> Any:
+    """One value with its mark; `text` is rich's class, imported only where it is needed."""
+    column, entry = table.column(key), row.entries.get(key)
+    if column is None:
+        return text(UNDEFINED)
+    shown = (
+        spread(column, entry).replace("± ", "±")  # breaks before ± where it is narrow
+        if deviation
+        else number(column, entry.mean if entry else None)
+    )
+    mark = table.mark(row, key)
+    style = {"best": "bold", "second": "underline", "": ""}[mark.place]
+    return text.assemble((shown, style), "†" if mark.similar else "")
+
+
+def _joined(text: Any, parts: Sequence[Any]) -> Any:
+    """A pair; one dash where neither is defined."""
+    undefined = all(part.plain == UNDEFINED for part in parts)
+    return parts[0] if undefined else text("/").join(parts)
