@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.datasets.load import load_dataset
 from benchmark.harness import harness_version
 from benchmark.registry import list_models
 from benchmark.results import Record, write_record
-from benchmark.score import score_file
 from benchmark.task import regression
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown
@@ -331,13 +329,3 @@ def test_a_hostile_name_breaks_no_format(tmp_path: Path) -> None:
     assert "my" in screen(table)
     csv_rows = list(csv.DictReader(tidy([table]).splitlines(keepends=True)))
     assert {line["model"] for line in csv_rows} == {HOSTILE, "tfn"}
-
-
-def test_predictions_made_elsewhere_are_scored_by_todays_harness(tmp_path: Path) -> None:
-    dataset = load_dataset("synthetic")
-    ids = dataset.open_test().ids
-    path = tmp_path / "mine.csv"
-    path.write_text("id,prediction\n" + "".join(f"{name},0.5\n" for name in ids))
-    (table,) = build_tables([(path, score_file(dataset, path))])
-    assert table.current
-    assert table.title == "synthetic, external predictions"
