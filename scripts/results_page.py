@@ -5,9 +5,9 @@
 
 `sections.toml` beside the records says which archive stands where, which command made it and
 what a reader must know. Tables are those of the leaderboard; no number is typed. An archive holds
-the records without the predictions beside them, which may not be passed on for every dataset; to
-look at one: `tar -xf leaderboard/results/NAME.tar.xz -C FOLDER`, then
-`affectbench leaderboard FOLDER`.
+the records and the predictions beside them; the labels too where the data is our own, elsewhere
+they may not be passed on. To look at one: `tar -xf leaderboard/results/NAME.tar.xz -C FOLDER`,
+then `affectbench leaderboard FOLDER`.
 """
 
 import argparse
@@ -20,8 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.execute import all_records
-from benchmark.results import write_text
+from benchmark.results import Record, read_arrays, write_text
 from leaderboard.entries import describe_harness
 from leaderboard.figures import write_bytes
 from leaderboard.markdown import markdown
@@ -30,30 +32,42 @@ from leaderboard.table import build_tables
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "results.md"
 KEPT = ROOT / "leaderboard" / "results"
+OURS = ("synthetic",)  # datasets whose labels may be passed on
 INTRODUCTION = """# Results
 
 Written by `python scripts/results_page.py` from the records of the runs named below; the records
-themselves, without the predictions on data that may not be passed on, are in `leaderboard/results`.
-Settings are the defaults beside each model, chosen on validation; each test split was opened once a
-cell, after selection.
+themselves are in `leaderboard/results`, with the predictions of every sample, and with labels where
+these may be passed on. Settings are the defaults beside each model; a table says of each row where
+they come from. Each test split was opened once a cell, after selection.
 """
 
 
 def keep(name: str, folders: list[Path]) -> None:
     """Pack the records of runs into one archive; the same records give the same bytes."""
     packed = io.BytesIO()
-    paths = {
-        path.relative_to(folder).as_posix(): path
-        for folder in folders
-        for path, _ in all_records(folder)
-    }
+    contents: dict[str, bytes] = {}
+    for folder in folders:
+        for path, record in all_records(folder):
+            place = path.relative_to(folder)
+            contents[place.as_posix()] = path.read_bytes()
+            if record.cell.part == "score" and record.status == "done":
+                contents[place.with_suffix(".npz").as_posix()] = _predictions(path, record)
     with tarfile.open(fileobj=packed, mode="w:xz") as archive:
-        for place, path in sorted(paths.items()):
-            content = path.read_bytes()
+        for place, content in sorted(contents.items()):
             entry = tarfile.TarInfo(place)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     write_bytes(KEPT / f"{name}.tar.xz", packed.getvalue())
+
+
+def _predictions(path: Path, record: Record) -> bytes:
+    """Ids and predictions of validation and test samples, and the labels where they are ours."""
+    kinds = ("id", "prediction", *(["label"] if record.cell.dataset in OURS else []))
+    wanted = {f"{split}_{kind}" for split in ("valid", "test") for kind in kinds}
+    stream = io.BytesIO()
+    arrays = {name: value for name, value in read_arrays(path).items() if name in wanted}
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
 
 
 @contextmanager
