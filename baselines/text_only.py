@@ -86,7 +86,7 @@ class TextOnly(Model):
 
 
 @register_model(
-    "text-only-features", kind="floor", defaults=FEATURES, smoke={"hidden": 8, "dropout": 0.0}
+    "text-only-features", kind="floor", defaults=FEATURES, smoke={"hidden": 12, "dropout": 0.0}
 )
 class TextOnlyFeatures(TextOnly):
     """The same on the text stream itself, whatever encoder others use: the floor beside them.

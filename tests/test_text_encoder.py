@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from baselines.layers.text import FINE_TUNING
+from benchmark.checks import CHECKS
 from benchmark.config import PROTOCOLS
 from benchmark.registry import RECIPE, RECIPES, ModelEntry, get_model, list_models
 from benchmark.trial import predict, tiny_batch, tiny_dims
@@ -27,6 +28,13 @@ def test_auto_reads_features_and_without_any_the_tokens(entry: ModelEntry) -> No
     assert torch.equal(predict(model, batch), predict(model, other_words))
     words_only = replace(dims, text=0)
     assert entry.cls(words_only, **entry.smoke).text_input == "tokens"
+
+
+@pytest.mark.parametrize("promise", ["padding", "neighbours", "missing", "gradients", "capture"])
+@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
+def test_promises_hold_on_features_too(entry: ModelEntry, promise: str) -> None:
+    on_features = replace(entry, smoke={**entry.smoke, "text_encoder": "features"})
+    CHECKS[promise](on_features)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
@@ -59,6 +67,6 @@ def test_declared_settings_state_their_recipe(entry: ModelEntry) -> None:
 def test_the_floor_of_word_vectors_reads_no_token() -> None:
     entry = get_model("text-only-features")
     assert "text_encoder" not in entry.parameters
-    model = entry.cls(replace(tiny_dims(entry.cls)))
+    model = entry.cls(tiny_dims(entry.cls))
     assert model.text_input == "features"
     assert model.pooling == "lstm"
