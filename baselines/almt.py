@@ -195,7 +195,7 @@ SMALL = {
             for name, depth in DEPTHS.items()
         },
         **{
-            key: {**SMALL, "lr": 0.0005, "recipe": "untuned default"}
+            key: {**SMALL, "lr": 5e-4, "recipe": "untuned default"}
             for key in ("mosi_utterance", "mosi_std")
         },
     },

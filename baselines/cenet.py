@@ -135,7 +135,7 @@ FEATURES = {
         },
         **dict.fromkeys(("mosi", "mosei", "sims"), FEATURES),
         **{
-            key: {"codes": 0, "lr": 0.0005, "recipe": "untuned default"}
+            key: {"codes": 0, "lr": 5e-4, "recipe": "untuned default"}
             for key in ("mosi_utterance", "mosi_std")
         },
     },

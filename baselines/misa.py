@@ -15,35 +15,23 @@ ORDER = ("text", "vision", "audio")  # of the fused sequence and of the discrimi
 PAIRS = (("text", "vision"), ("text", "audio"), ("audio", "vision"))
 
 # MMSA sums the gradients of two batches before it clips their values; here they are averaged.
+SHARED: dict[str, Any] = {
+    **{"text_pooling": "mean", "objective": "absolute"},
+    **{"lr": 1e-4, "encoder_lr": 1e-4, "encoder_weight_decay": 0.0, "accumulate": 2},
+}
 MMSA: dict[str, dict[str, Any]] = {
-    name: {
-        **{"text_pooling": "mean", "objective": "absolute"},
-        **{"lr": 1e-4, "encoder_lr": 1e-4, "encoder_weight_decay": 0.0, "accumulate": 2},
-        **values,
-    }
-    for name, values in (
-        (
-            "mosi",
-            {
-                **{"dropout": 0.2, "difference_weight": 0.1, "similarity_weight": 0.3},
-                **{"batch_size": 16, "clip_value": 0.8 / 2},
-            },
-        ),
-        (
-            "mosei",
-            {
-                **{"dropout": 0.5, "difference_weight": 0.3, "similarity_weight": 0.8},
-                **{"batch_size": 64, "clip_value": 0.8 / 2},
-            },
-        ),
-        (
-            "sims",
-            {
-                **{"dropout": 0.0, "difference_weight": 0.3, "similarity_weight": 1.0},
-                **{"reconstruction_weight": 0.8, "batch_size": 64, "clip_value": 1.0 / 2},
-            },
-        ),
-    )
+    "mosi": {
+        **{**SHARED, "dropout": 0.2, "difference_weight": 0.1, "similarity_weight": 0.3},
+        **{"batch_size": 16, "clip_value": 0.8 / 2},
+    },
+    "mosei": {
+        **{**SHARED, "dropout": 0.5, "difference_weight": 0.3, "similarity_weight": 0.8},
+        **{"batch_size": 64, "clip_value": 0.8 / 2},
+    },
+    "sims": {
+        **{**SHARED, "dropout": 0.0, "difference_weight": 0.3, "similarity_weight": 1.0},
+        **{"reconstruction_weight": 0.8, "batch_size": 64, "clip_value": 1.0 / 2},
+    },
 }
 
 

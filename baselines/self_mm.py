@@ -67,7 +67,7 @@ MMSA: dict[str, dict[str, Any]] = {
         },
         **{name: {**values, "recipe": BORROWED} for name, values in MMSA.items()},
         **{
-            key: {"batch_size": 32, "weight_decay": 0.001, "recipe": "untuned default"}
+            key: {"batch_size": 32, "weight_decay": 1e-3, "recipe": "untuned default"}
             for key in ("mosi_utterance", "mosi_std")
         },
     },

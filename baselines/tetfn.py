@@ -107,7 +107,7 @@ MMSA: dict[str, dict[str, Any]] = {
         **{name: {**values, "recipe": BORROWED} for name, values in MMSA.items()},
         **{
             key: {
-                **{"layers": 1, "lr": 0.0005, "batch_size": 32, "weight_decay": 0.001},
+                **{"layers": 1, "lr": 5e-4, "batch_size": 32, "weight_decay": 1e-3},
                 "recipe": "untuned default",
             }
             for key in ("mosi_utterance", "mosi_std")
