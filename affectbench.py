@@ -194,8 +194,11 @@ def run(
     changes: dict[str, Any] = {"corruptions": _split(corruptions), "levels": _levels(levels)}
     rules = get_protocol(protocol)
     changes = {key: value for key, value in changes.items() if value}
+    models = _split(model) or ([] if plugin else list(CORE_MODELS))
+    if text_encoder and "text-only" in models:
+        models.append("text-only-features")  # the floor of the models that read word vectors
     plans = plan_grid(
-        models=_split(model) or ([] if plugin else list(CORE_MODELS)),
+        models=models,
         datasets=_split(dataset) or ["synthetic"],
         seeds=_seeds(seeds),
         protocol=changed_protocol(rules, changes) if changes else rules,

@@ -42,12 +42,20 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
     "CMU-MOSEI Dataset and Interpretable Dynamic Fusion Graph. ACL 2018.",
     source="thuiar/MMSA @ a94e65d",
     defaults={
-        "mosi": MOSI,
-        "mosei": MOSEI,
-        "sims": SIMS,
-        "synthetic": SMALL,
-        "mosi_utterance": {**SIMS, "hidden_text": 64, "hidden_vision": 64},
-        "mosi_std": {**SIMS, "hidden_text": 64, "hidden_vision": 64},
+        "mosi": {**MOSI, "recipe": "published: MMSA's configuration"},
+        "mosei": {**MOSEI, "recipe": "published: MMSA's configuration"},
+        "sims": {**SIMS, "recipe": "published: MMSA's configuration"},
+        "synthetic": {
+            **SMALL,
+            "recipe": "chosen on validation: the learning rate, over three seeds",
+        },
+        "mosi_utterance": {
+            **SIMS,
+            "hidden_text": 64,
+            "hidden_vision": 64,
+            "recipe": "untuned default",
+        },
+        "mosi_std": {**SIMS, "hidden_text": 64, "hidden_vision": 64, "recipe": "untuned default"},
     },
     smoke={
         **{"hidden_text": 6, "hidden_audio": 5, "hidden_vision": 4, "memory": 7, "node": 6},

@@ -24,8 +24,22 @@ from benchmark import (
     "Fusion With Modality-Specific Factors. ACL 2018.",
     source="Justin1904/Low-rank-Multimodal-Fusion @ ea47551; thuiar/MMSA @ a94e65d",
     defaults={
-        "mosi": {"dropout": 0.3, "rank": 3, "batch_size": 64, "lr": 1e-3, "weight_decay": 5e-3},
-        "mosei": {"dropout": 0.2, "rank": 4, "batch_size": 32, "lr": 1e-3, "weight_decay": 1e-3},
+        "mosi": {
+            "dropout": 0.3,
+            "rank": 3,
+            "batch_size": 64,
+            "lr": 1e-3,
+            "weight_decay": 5e-3,
+            "recipe": "published: MMSA's configuration",
+        },
+        "mosei": {
+            "dropout": 0.2,
+            "rank": 4,
+            "batch_size": 32,
+            "lr": 1e-3,
+            "weight_decay": 1e-3,
+            "recipe": "published: MMSA's configuration",
+        },
         "sims": {
             "text_hidden": 64,
             "text_outputs": 32,
@@ -37,6 +51,7 @@ from benchmark import (
             "lr": 2e-3,
             "factor_lr": 5e-4,
             "weight_decay": 5e-3,
+            "recipe": "published: MMSA's configuration",
         },
         "synthetic": {
             "text_hidden": 16,
@@ -47,13 +62,15 @@ from benchmark import (
             "epochs": 20,
             "lr": 1e-2,
             "schedule": "linear",
+            "recipe": "chosen on validation: the learning rate, over three seeds",
         },
-        "mosi_utterance": {"vision_hidden": 16, "lr": 3e-3},
+        "mosi_utterance": {"vision_hidden": 16, "lr": 3e-3, "recipe": "untuned default"},
         "mosi_std": {
             "text_hidden": 64,
             "audio_hidden": 8,
             "vision_hidden": 4,
             "text_outputs": 32,
+            "recipe": "untuned default",
         },
     },
     smoke={

@@ -42,12 +42,15 @@ SMALL = {
     "Memory Fusion Network for Multi-view Sequential Learning. AAAI 2018.",
     source="pliang279/MFN @ b0453fb; thuiar/MMSA @ a94e65d",
     defaults={
-        "mosi": MOSI,
-        "mosei": MOSEI,
-        "sims": SIMS,
-        "synthetic": SMALL,
-        "mosi_utterance": {**SIMS, "out_dropout": 0.5},
-        "mosi_std": {**SIMS, "out_dropout": 0.5},
+        "mosi": {**MOSI, "recipe": "published: MMSA's configuration"},
+        "mosei": {**MOSEI, "recipe": "published: MMSA's configuration"},
+        "sims": {**SIMS, "recipe": "published: MMSA's configuration"},
+        "synthetic": {
+            **SMALL,
+            "recipe": "chosen on validation: the learning rate, over three seeds",
+        },
+        "mosi_utterance": {**SIMS, "out_dropout": 0.5, "recipe": "untuned default"},
+        "mosi_std": {**SIMS, "out_dropout": 0.5, "recipe": "untuned default"},
     },
     smoke={
         **{"hidden_text": 6, "hidden_audio": 5, "hidden_vision": 4, "memory": 7},

@@ -49,15 +49,16 @@ def split_by_words(stream: Stream, words: Tensor, frames: int) -> Stream:
     "Representations Using Nonverbal Behaviors. AAAI 2019.",
     source="victorywys/RAVEN @ c276657",
     defaults={
-        "mosi": {"batch_size": 20},
-        "mosei": {"batch_size": 64},
-        "sims": {"batch_size": 20},
+        "mosi": {"batch_size": 20, "recipe": "published: the authors' code"},
+        "mosei": {"batch_size": 64, "recipe": "untuned default"},
+        "sims": {"batch_size": 20, "recipe": "untuned default: the authors' settings for CMU-MOSI"},
         "synthetic": {
             **SMALL,
             **{"frames_per_word": 4, "batch_size": 50, "lr": 1e-2, "epochs": 10},
+            "recipe": "chosen on validation: the learning rate, over three seeds",
         },
-        "mosi_utterance": {"hidden": 128, "frames_per_word": 1},
-        "mosi_std": {"batch_size": 20, "frames_per_word": 1},
+        "mosi_utterance": {"hidden": 128, "frames_per_word": 1, "recipe": "untuned default"},
+        "mosi_std": {"batch_size": 20, "frames_per_word": 1, "recipe": "untuned default"},
     },
     smoke={"projection": 8, "cell": 6, "hidden": 8, "dropout": 0.0, "frames_per_word": 3},
 )

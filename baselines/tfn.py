@@ -21,6 +21,7 @@ from benchmark import Batch, Dims, Model, Output, register_model
             "text_outputs": 32,
             "fusion_hidden": 64,
             "fusion_dropout": 0.5,
+            "recipe": "published: MMSA's configuration",
         },
         "mosei": {
             "audio_hidden": 16,
@@ -31,6 +32,7 @@ from benchmark import Batch, Dims, Model, Output, register_model
             "fusion_dropout": 0.4,
             "batch_size": 128,
             "lr": 5e-3,
+            "recipe": "published: MMSA's configuration",
         },
         "sims": {
             "audio_hidden": 32,
@@ -39,6 +41,7 @@ from benchmark import Batch, Dims, Model, Output, register_model
             "dropout": 0.4,
             "fusion_dropout": 0.4,
             "lr": 5e-4,
+            "recipe": "published: MMSA's configuration",
         },
         "synthetic": {
             "text_hidden": 16,
@@ -50,18 +53,21 @@ from benchmark import Batch, Dims, Model, Output, register_model
             "epochs": 20,
             "lr": 1e-2,
             "schedule": "cosine",
+            "recipe": "chosen on validation: the learning rate, over three seeds",
         },
         "mosi_utterance": {
             "text_hidden": 64,
             "audio_hidden": 8,
             "vision_hidden": 8,
             "text_outputs": 32,
+            "recipe": "untuned default",
         },
         "mosi_std": {
             "text_hidden": 64,
             "audio_hidden": 8,
             "vision_hidden": 4,
             "text_outputs": 32,
+            "recipe": "untuned default",
         },
     },
     smoke={

@@ -25,7 +25,7 @@ from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims, Model, Output
 from benchmark.registry import PLAIN_ENCODERS, ModelEntry
-from benchmark.task import Task, multiclass, regression
+from benchmark.task import Task, multiclass, multilabel, regression
 from benchmark.trial import (
     SCORE,
     VOCABULARY,
@@ -43,6 +43,8 @@ from benchmark.trial import (
 TOLERANCE = 1e-5
 PADDING = {"text": 3, "audio": 5, "vision": 2, "tokens": 4}
 CLASSES = multiclass("negative", "neutral", "positive")
+EMOTIONS = multilabel("joy", "anger", "fear")
+RATING = regression(1, 5).centred()  # as models see a scale that is not centred on 0
 # The shapes of known datasets, for which models declare defaults; others are tried small.
 DATASETS = {
     name: Dims(
@@ -152,17 +154,18 @@ def _promise(name: str) -> Callable[[Check], Check]:
 
 @_promise("output")
 def check_output(entry: ModelEntry) -> None:
-    """A regression predicts finite float `(B,)`, for one sample and for six."""
-    _expect_predictions(entry, SCORE)
+    """A regression predicts finite float `(B,)`, for one sample and for six, on any scale."""
+    for task in (SCORE, RATING):
+        _expect_predictions(entry, task)
+        _expect_losses(entry, task)
 
 
 @_promise("classification")
 def check_classification(entry: ModelEntry) -> None:
-    """Three classes give finite logits `(B, 3)` and a finite loss."""
-    _expect_predictions(entry, CLASSES)
-    model, batch = _trial(entry, task=CLASSES)
-    for loss in steps(model, TinyBatches(batch), epochs=1):
-        _expect_finite(loss, "the loss of a three-class task")
+    """Three classes, and three labels of which any may hold, give logits `(B, 3)` and a loss."""
+    for task in (CLASSES, EMOTIONS):
+        _expect_predictions(entry, task)
+        _expect_losses(entry, task)
 
 
 @_promise("padding")
@@ -490,6 +493,12 @@ def _expect_predictions(entry: ModelEntry, task: Task) -> None:
                 f"dims.outputs numbers for each sample"
             )
         _expect_finite(prediction, f"the prediction of {samples} samples")
+
+
+def _expect_losses(entry: ModelEntry, task: Task) -> None:
+    model, batch = _trial(entry, task=task)
+    for loss in steps(model, TinyBatches(batch), epochs=2):
+        _expect_finite(loss, f"the loss of a {task.kind} task")
 
 
 def _expect_finite(value: Tensor, what: str) -> None:

@@ -45,7 +45,9 @@ class TrainConfig(BaseModel):
         1, ge=1, description="batches whose gradients are averaged for one step"
     )
     epochs: int = Field(100, ge=0, description="most epochs; the protocol may allow fewer")
-    patience: int = Field(8, ge=1, description="epochs without a better validation metric")
+    patience: int = Field(
+        8, ge=0, description="epochs without a better validation metric; 0 trains all epochs"
+    )
     clip_norm: float = Field(0.0, ge=0, description="largest gradient norm; 0 clips nothing")
     clip_value: float = Field(0.0, ge=0, description="largest gradient entry; 0 clips nothing")
     schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"
@@ -67,7 +69,7 @@ class Protocol(BaseModel):
 
     name: str
     max_epochs: int = Field(ge=0, description="cap on every model's epochs")
-    max_patience: int = Field(ge=1, description="cap on every model's patience")
+    max_patience: int = Field(ge=1, description="cap on every model's patience but 0")
     selection: dict[str, str] = Field(
         default={"regression": "mae", "multiclass": "f1_weighted", "multilabel": "f1_macro"},
         description="validation metric that picks the epoch, by task kind",

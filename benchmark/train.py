@@ -111,7 +111,7 @@ def train(
     selection = get_metric(protocol.selection[task.kind], task.convention)
     batches = TrainBatches(train_split, config.batch_size, seed)
     epochs = min(config.epochs, protocol.max_epochs)
-    patience = min(config.patience, protocol.max_patience)
+    patience = min(config.patience, protocol.max_patience) if config.patience else epochs
     model.start_training(batches)
 
     def validate() -> tuple[NDArray[np.float32], dict[str, float | None], float]:

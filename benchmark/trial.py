@@ -61,8 +61,11 @@ def tiny_batch(dims: Dims, samples: int = 6, seed: int = 0) -> Batch:
     ids = ids.masked_fill(place == 0, START).masked_fill(place == last, END)
     if dims.task.kind == "regression":
         label = dims.task.low + 2 * dims.task.span * torch.rand(samples, generator=generator)
-    else:
+    elif dims.task.kind == "multiclass":
         label = torch.arange(samples) % dims.outputs
+    else:  # every label is there in some samples and in others not
+        label = (torch.arange(samples).unsqueeze(1) + torch.arange(dims.outputs)) % 2  # (B, C)
+        label = label.float()
     tokens: dict[str, Any] = {
         "token_ids": ids.masked_fill(place > last, PAD),
         "token_mask": place <= last,

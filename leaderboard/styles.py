@@ -25,7 +25,7 @@ KNOWN = (
     *("interactive-attention", "late-fusion", "bbfn", "mmim", "tetfn", "almt", "tfr-net"),
     *("ef-lstm", "lf-lstm", "lf-dnn", "graph-mfn", "raven", "mctn", "cenet"),
     *("text-only", "ctc-ef-lstm", "ctc-raven", "ctc-mctn", "mmbt", "nhfnet", "mag-xlnet"),
-    *("graph-cage", "morah"),
+    *("graph-cage", "morah", "text-only-features"),
 )
 
 

@@ -65,7 +65,7 @@ def test_almt_asks_for_lengths() -> None:
 @pytest.mark.parametrize("layer", [-1, 2])
 def test_cenet_refuses_a_layer_that_is_not_there(layer: int) -> None:
     with pytest.raises(UserError, match=f"injection {layer} is no layer .* 0 to 1"):
-        create_model("cenet", Dims(4, 3, 2, vocabulary=9), injection=layer)
+        create_model("cenet", Dims(4, 3, 2, vocabulary=9), text_encoder="scratch", injection=layer)
 
 
 def test_clusters_are_found() -> None:

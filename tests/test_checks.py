@@ -34,7 +34,9 @@ def test_promise(entry: ModelEntry, check: str) -> None:
     not any(BASELINES.glob("[!_]*.py")), reason="the folder baselines has no model yet"
 )
 def test_the_floors_are_registered() -> None:
-    assert {"prior", "late-fusion", "text-only"} <= {entry.name for entry in ENTRIES}
+    assert {"prior", "late-fusion", "text-only", "text-only-features"} <= {
+        entry.name for entry in ENTRIES
+    }
 
 
 def test_no_file_of_ours_is_broken() -> None:

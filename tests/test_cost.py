@@ -666,7 +666,7 @@ def _end_server() -> Any:
 def test_the_share_of_the_text_encoder_is_seen_however_a_model_calls_it(name: str) -> None:
     dataset = load_dataset("synthetic")
     entry = get_model(name)
-    settings, _ = entry.resolve("synthetic")
+    settings, _ = entry.resolve("synthetic", {"text_encoder": "scratch"})
     model = create_model(name, dataset.dims, **settings).eval()
     batch = dataset.valid.batch()
     count = count_macs(model, batch.select(torch.tensor([0])), precision="fp32")

@@ -13,6 +13,7 @@ from benchmark.errors import UserError
 from benchmark.model import Dims
 
 DIMS = Dims(text=2, audio=1, vision=1, vocabulary=20)
+SCRATCH = {"text_encoder": "scratch"}
 
 
 def _batch(audio: list[list[float]], words: list[int]) -> Batch:
@@ -62,7 +63,7 @@ def test_a_missing_text_says_nothing_and_audio_is_still_heard() -> None:
     batch = _batch([[1, 2, 3]], [-1, 0, 1, -1])
     other = replace(batch, token_ids=batch.token_ids + 3)
     louder = batch.with_stream("audio", Stream(batch.audio.values * 2, batch.audio.mask))
-    for model in (MAGBERT(DIMS).eval(), MAGXLNet(DIMS).eval()):
+    for model in (MAGBERT(DIMS, **SCRATCH).eval(), MAGXLNet(DIMS, **SCRATCH).eval()):
         silent = model(batch.without("text")).prediction
         assert torch.equal(silent, model(other.without("text")).prediction)
         assert not torch.equal(silent, model(louder.without("text")).prediction)
@@ -70,7 +71,7 @@ def test_a_missing_text_says_nothing_and_audio_is_still_heard() -> None:
 
 def test_a_closed_gate_leaves_bert_as_it_was() -> None:
     torch.manual_seed(0)
-    model = MAGBERT(DIMS, beta=0.0).eval()
+    model = MAGBERT(DIMS, **SCRATCH, beta=0.0).eval()
     model.gate.norm = torch.nn.Identity()
     batch = _batch([[1, 2, 3], [2, 1, 0]], [-1, 0, 1, 2, -1])
     mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
@@ -86,4 +87,4 @@ def test_padding_side_does_not_matter_to_xlnet() -> None:
 
 def test_xlnet_wants_the_layer_of_its_gate() -> None:
     with pytest.raises(UserError, match="injection 2"):
-        MAGXLNet(DIMS, encoder_layers=2, injection=2)
+        MAGXLNet(DIMS, **SCRATCH, encoder_layers=2, injection=2)

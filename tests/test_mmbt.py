@@ -16,7 +16,7 @@ TINY = {
     **{"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},
     **{"intermediate_size": 16, "max_position_embeddings": 40},
 }
-SMALL = {"encoder_hidden": 8, "encoder_layers": 1, "encoder_heads": 2}
+SMALL = {"text_encoder": "scratch", "encoder_hidden": 8, "encoder_layers": 1, "encoder_heads": 2}
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_encoder_of_another_family_is_refused(tmp_path) -> None:
 
 def test_a_text_without_tokens_is_the_third_segment() -> None:
     dims = Dims(7, 5, 9)
-    model = MMBT(dims, **SMALL).eval()
+    model = MMBT(dims, **{**SMALL, "text_encoder": "auto"}).eval()
     assert model.text_input == "features"
     assert list(model.maps) == ["audio", "vision", "text"]
     batch = tiny_batch(dims)

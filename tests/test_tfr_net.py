@@ -129,3 +129,12 @@ def test_masked_gru_equals_packing() -> None:
     packed = pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = pad_packed_sequence(reference(packed)[0], batch_first=True)
     torch.testing.assert_close(own(Stream(values, mask)).values, expected)
+
+
+def test_a_vector_for_a_whole_sample_is_never_taken_away(batch: Batch) -> None:
+    one = batch.with_stream("audio", Stream(batch.audio.values[:, :1], batch.audio.mask[:, :1]))
+    torch.manual_seed(0)
+    model = TFRNet(tiny_dims(TFRNet), width=6, heads=2, missing_rate=0.9)
+    features = started(model, one)(one).features
+    assert not features["lost_audio"].any()
+    assert features["lost_vision"].any()

@@ -132,6 +132,16 @@ def test_patience_stops_and_the_protocol_caps_it() -> None:
     assert fit(Linear(), epochs=500, lr=1e-4).training.epochs <= PROTOCOL.max_epochs
 
 
+def test_with_no_patience_declared_all_epochs_are_trained() -> None:
+    class Worse(Linear):
+        def loss(self, output, batch):
+            return -self.task.loss(output.prediction, batch.label)
+
+    result = fit(Worse(), epochs=3 * PROTOCOL.max_patience, patience=0)
+    assert result.training.stopped == "epochs"
+    assert (result.training.best_epoch, result.training.epochs) == (1, 3 * PROTOCOL.max_patience)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_nan_or_infinity_in_the_loss_ends_as_diverged_with_its_history(bad: float) -> None:
     class Breaks(Linear):

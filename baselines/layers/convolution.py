@@ -1,10 +1,10 @@
-"""Convolution over time without padding, with masks that say which steps it still knows."""
+"""Convolutions over time: without padding and masks to match, or as long as what they read."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmark import Stream
+from benchmark import Stream, UserError
 
 
 def convolve(convolution: nn.Conv1d, stream: Stream) -> Stream:
@@ -23,3 +23,17 @@ def convolve(convolution: nn.Conv1d, stream: Stream) -> Stream:
     values = F.pad(stream.values, (0, 0, 0, missing)).transpose(1, 2)  # (B, D, L)
     values = convolution(values).transpose(1, 2)
     return Stream(values * mask.unsqueeze(-1), mask)
+
+
+def same_length(inputs: int, width: int, kernel: int) -> nn.Conv1d:
+    """A convolution without bias that keeps the number of steps, `(B, inputs, L)`.
+
+    Raises:
+        UserError: the kernel has no middle.
+    """
+    if kernel < 1 or kernel % 2 == 0:
+        raise UserError(
+            f"a convolution that keeps the number of steps has an odd kernel, got {kernel}; use "
+            f"{kernel + 1}"
+        )
+    return nn.Conv1d(inputs, width, kernel, padding=kernel // 2, bias=False)

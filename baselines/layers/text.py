@@ -1,4 +1,4 @@
-"""The text encoder that token models share: pretrained, small from scratch, or plain features."""
+"""The text encoder that token models share, and the recipe by which they fine-tune it."""
 
 import os
 from pathlib import Path
@@ -9,15 +9,23 @@ from torch import Tensor, nn
 
 from benchmark import Batch, Dims, Stream, UserError
 
+# What a model with a pretrained encoder is trained with where it has no recipe of its own.
+FINE_TUNING: dict[str, Any] = {
+    **{"lr": 5e-4, "encoder_lr": 5e-5, "batch_size": 32, "clip_norm": 1.0},
+    **{"epochs": 10, "patience": 0, "schedule": "linear", "warmup": 0.1},
+    "recipe": "untuned default: one fine-tuning recipe for all models",
+}
+BORROWED = "untuned default: the published settings for a fine-tuned BERT"
+
 
 class TextEncoder(nn.Module):
     """Hidden states of the words of a batch.
 
     Args:
         dims: widths and vocabulary of the data.
-        name: `auto` (`scratch` where the data has tokens, else `features`), `scratch` (a small
-            BERT made from its configuration), `features` (the text stream itself stands for the
-            hidden states), a local folder, or a hub name.
+        name: `features` (the text stream itself stands for the hidden states), `scratch` (a small
+            BERT made from its configuration), a local folder, a hub name, or `auto`, see
+            `plain_encoder`.
         hidden: width of the scratch encoder.
         layers: its depth.
         heads: its attention heads.
@@ -40,8 +48,7 @@ class TextEncoder(nn.Module):
         heads: int = 4,
     ):
         super().__init__()
-        if name == "auto":
-            name = "scratch" if dims.vocabulary else "features"
+        name = plain_encoder(dims, name)
         self.reads_tokens = name != "features"
         self.pretrained = name not in ("scratch", "features")
         self.model: nn.Module | None
@@ -68,6 +75,13 @@ class TextEncoder(nn.Module):
             input_ids=batch.token_ids, attention_mask=key_bias(batch.token_mask, self.model.dtype)
         ).last_hidden_state  # (B, K, width)
         return Stream(hidden * batch.token_mask.unsqueeze(-1), batch.token_mask)
+
+
+def plain_encoder(dims: Dims, name: str) -> str:
+    """The name; for `auto` `features`, or `scratch` where the data has tokens and no features."""
+    if name != "auto":
+        return name
+    return "scratch" if dims.vocabulary and not dims.text else "features"
 
 
 def attendable(mask: Tensor) -> Tensor:

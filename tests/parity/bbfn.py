@@ -10,6 +10,7 @@ from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import dims_of, linear
 
 DROPOUTS = ("attention_dropout", "relu_dropout", "residual_dropout", "output_dropout")
+LETTERS = {"text": "l", "audio": "a", "vision": "v"}
 DIRECTIONS = {"forwards": "", "backwards": "_reverse"}
 KINDS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
@@ -17,7 +18,10 @@ KINDS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 @adapter("BBFN", "orig")
 def orig(fixture: Fixture) -> Result:
     sizes = fixture.configuration
-    (kernel,) = set(sizes["kernels"])
+    kernels = {
+        f"kernel_{ours}": fixture.weight(f"SequenceEncoder.proj_{theirs}.weight").shape[2]
+        for ours, theirs in LETTERS.items()
+    }
     model = create_model(
         "bbfn",
         dims_of(fixture),
@@ -25,8 +29,8 @@ def orig(fixture: Fixture) -> Result:
         width=sizes["d"],
         heads=sizes["heads"],
         levels=sizes["layers"],
-        kernel=kernel,
         domain_weight=sizes["lambda"],
+        **kernels,
         **dict.fromkeys(DROPOUTS, 0.0),
     ).eval()
     parameters = load_weights(model, fixture, _names(model, sizes["layers"]))
@@ -68,7 +72,7 @@ def _names(model: Model, levels: int) -> dict[str, str]:
         **linear("residual.3", "proj2"),
         **linear("head", "out_layer"),
     }
-    for ours, theirs in (("text", "l"), ("audio", "a"), ("vision", "v")):
+    for ours, theirs in LETTERS.items():
         names[f"projections.{ours}.weight"] = f"SequenceEncoder.proj_{theirs}.weight"
     for place, (partner, stack) in enumerate((("audio", "la"), ("vision", "lv"))):
         theirs = f"modal_interaction.{stack}"
