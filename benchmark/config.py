@@ -157,9 +157,14 @@ def changed_protocol(base: Protocol, changes: Mapping[str, Any]) -> Protocol:
         if field not in Protocol.model_fields:
             raise unknown("field of a protocol", field, Protocol.model_fields)
     values = base.model_dump()
-    differing = sorted(key for key, value in changes.items() if _plain(value) != values[key])
+    differing = {key: _plain(changes[key]) for key in sorted(changes)}
+    differing = {key: value for key, value in differing.items() if value != values[key]}
     if differing and "name" not in changes:
-        values["name"] = f"{base.name} with other {' and '.join(differing)}"
+        texts = [
+            f"{key} {value}" if isinstance(value, str | int | float) else f"other {key}"
+            for key, value in differing.items()
+        ]
+        values["name"] = f"{base.name} with {' and '.join(texts)}"
     try:
         return Protocol(**{**values, **changes})
     except ValidationError as error:

@@ -22,7 +22,7 @@ def legend_label(text: str) -> str:
     return "\n".join(f" {line}" if line.startswith("_") else line for line in lines)
 
 
-def short_label(text: str, letters: int = 20) -> str:
+def short_label(text: str, letters: int = 22) -> str:
     """A label on one short line."""
     line = " ".join(text.split())
     line = line if len(line) <= letters else f"{line[: letters - 1]}…"

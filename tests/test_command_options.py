@@ -61,7 +61,7 @@ def test_a_protocol_comes_from_a_file_and_its_fields_from_options(tmp_path: Path
         tmp_path / "out", "--protocol", path, "--corruptions", "mix.all", "--levels", "0,1"
     )
     assert answer.returncode == 0, answer.stderr
-    assert "mine with other corruptions and levels" in answer.stdout
+    assert "mine with other corruptions and other levels" in answer.stdout
     records = [r for _, r in find_records(tmp_path / "out") if r.cell.part == "score"]
     for record in records:
         curves = record.measurements["robustness"]["curves"]

@@ -1,5 +1,6 @@
 """Every kind of task and of data through the whole harness, with models of every group."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +74,24 @@ def test_every_shape_of_data_trains(tmp_path: Path, kind: str, shape: str) -> No
         assert record.status == "done"
 
 
-@pytest.mark.parametrize("kind", ["sims", "labels"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_command_runs_every_kind_with_a_plugin(tmp_path: Path, kind: str) -> None:
     make_folder(tmp_path / "data", "made", kind)
-    plugin = tmp_path / "mean_head.py"
-    plugin.write_text(PLUGIN)
+    (tmp_path / "own.py").write_text(PLUGIN)
+    (tmp_path / "few.json").write_text(
+        json.dumps({key: SCORES.model_dump()[key] for key in ("evaluations", "levels")})
+    )
     answer = call(
-        *("run", "-d", "made", "--data", tmp_path / "data", "--plugin", plugin, "-o", tmp_path),
-        *("-m", "prior,lmf,interactive-attention", "--seeds", 1, "--set", "epochs=2"),
-        *("--set", "interactive-attention.multitask=false"),
+        *("run", "-d", "made", "--data", tmp_path / "data", "--plugin", tmp_path / "own.py"),
+        *("-m", "text-only,lmf,interactive-attention", "--seeds", 1, "--set", "epochs=2"),
+        *("--set", f"interactive-attention.multitask={'false' if kind in SELECTION else 'true'}"),
+        *("--protocol", tmp_path / "few.json", "-o", tmp_path / "out"),
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "8 cells run, 0 found, 0 without a result" in answer.stdout
+    assert "4 cells run, 0 found, 0 without a result" in answer.stdout
     assert "breaks the promise" not in answer.stdout
+    text = (tmp_path / "out" / "leaderboard.md").read_text()
+    assert all(name in text for name in ("text-only", "lmf", "interactive-attention", "mean-head"))
 
 
 def test_word_vectors_are_trained_where_there_are_tokens_only(tmp_path: Path) -> None:

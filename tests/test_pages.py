@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
-from benchmark.results import read_record
+from benchmark.metrics import evaluate_metrics
+from benchmark.results import find_records, read_arrays, read_record
+from benchmark.task import Task
 from tests.parity.harness import FOLDER, SHARED
 
 ROOT = Path(__file__).parents[1]
@@ -68,3 +71,29 @@ def test_kept_records_are_those_of_the_run_and_nothing_else(tmp_path: Path) -> N
         kept = [path for path in folder.rglob("*") if path.is_file()]
         assert [path.name for path in kept] == [found[0].name]
         assert read_record(kept[0]) == record
+
+
+def test_anyone_can_recompute_the_kept_results() -> None:
+    results = script("results_page")
+    with results.unpacked(ROOT / "leaderboard" / "results" / "synthetic.tar.xz") as folder:
+        scored = [
+            (read_arrays(path), record)
+            for path, record in find_records(folder)
+            if record.cell.part == "score"
+        ]
+        assert len(scored) > 100
+        for arrays, record in scored:
+            for split in ("valid", "test"):
+                label, prediction = arrays[f"{split}_label"], arrays[f"{split}_prediction"]
+                task = Task.from_dict(record.task)
+                found = evaluate_metrics(task, label=label, prediction=prediction)
+                kept = record.measurements["accuracy"][split]
+                assert found == pytest.approx(kept, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mmmo_mini", "mosi_utterance", "sims_text"])
+def test_kept_predictions_bring_no_labels_of_others(name: str) -> None:
+    results = script("results_page")
+    with results.unpacked(ROOT / "leaderboard" / "results" / f"{name}.tar.xz") as folder:
+        names = {key for path in folder.rglob("*.npz") for key in np.load(path).files}
+    assert names == {"valid_id", "valid_prediction", "test_id", "test_prediction"}
