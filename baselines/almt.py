@@ -185,6 +185,10 @@ SMALL = {
     ),
     source="Haoyu-ha/ALMT @ da94610, thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.0005, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of three, over five folds",
+        },
         "synthetic": {
             **{**SMALL, "width": 16, "head_width": 4, "tokens": 4},
             **{"lr": 1e-2, "schedule": "cosine", "warmup": 0.1, "batch_size": 50, "epochs": 14},

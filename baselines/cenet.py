@@ -129,6 +129,10 @@ FEATURES = {
     ),
     source="Say2L/CENet @ e208a83, thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of three, over five folds",
+        },
         "synthetic": {
             **{"codes": 0, "lr": 6e-3, "batch_size": 50, "epochs": 20, "clip_norm": 2.0},
             "recipe": "chosen on validation: learning rate and epochs, over three seeds",

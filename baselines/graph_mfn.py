@@ -42,6 +42,10 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
     "CMU-MOSEI Dataset and Interpretable Dynamic Fusion Graph. ACL 2018.",
     source="thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of three, over five folds",
+        },
         "mosi": {**MOSI, "recipe": "published: MMSA's configuration"},
         "mosei": {**MOSEI, "recipe": "published: MMSA's configuration"},
         "sims": {**SIMS, "recipe": "published: MMSA's configuration"},

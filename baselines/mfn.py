@@ -42,6 +42,10 @@ SMALL = {
     "Memory Fusion Network for Multi-view Sequential Learning. AAAI 2018.",
     source="pliang279/MFN @ b0453fb; thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.001, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of three, over five folds",
+        },
         "mosi": {**MOSI, "recipe": "published: MMSA's configuration"},
         "mosei": {**MOSEI, "recipe": "published: MMSA's configuration"},
         "sims": {**SIMS, "recipe": "published: MMSA's configuration"},

@@ -106,6 +106,10 @@ def contrastive_loss(vector: Tensor, predicted: Tensor) -> Tensor:
     "Maximization for Multimodal Sentiment Analysis. EMNLP 2021.",
     source="declare-lab/Multimodal-Infomax @ cd0774c; thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of three, over five folds",
+        },
         "mosi": {**AUTHORS, "recipe": BORROWED},
         "mosei": {**AUTHORS, "bound_share": 0.5, "recipe": BORROWED},
         "sims": {**AUTHORS, "recipe": BORROWED},

@@ -62,6 +62,10 @@ MMSA: dict[str, dict[str, Any]] = {
     ),
     source="thuiar/MMSA @ a94e65d, thuiar/Self-MM @ 1786283",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.001, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of three, over five folds",
+        },
         "synthetic": {
             **{"lr": 2.5e-3, "batch_size": 50, "epochs": 14},
             "recipe": "chosen on validation: learning rate and epochs, over three seeds",

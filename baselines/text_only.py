@@ -9,6 +9,10 @@ from baselines.layers.text import FINE_TUNING, TextEncoder
 from benchmark import Batch, Dims, Model, Output, Stream, register_model
 
 FEATURES: dict[str, dict[str, Any]] = {
+    "mmmo_mini": {
+        **{"lr": 0.001, "batch_size": 16},
+        "recipe": "chosen on validation: the learning rate of three, over five folds",
+    },
     "mosi": {"hidden": 128, "dropout": 0.2, "recipe": "untuned default"},
     "mosei": {"hidden": 128, "dropout": 0.2, "batch_size": 128, "recipe": "untuned default"},
     "sims": {"hidden": 128, "dropout": 0.2, "recipe": "untuned default"},
