@@ -8,6 +8,7 @@ from benchmark import Batch, Dims, Model, Output, register_model
 
 @register_model(
     "late-fusion",
+    display="Late fusion",
     kind="floor",
     defaults={
         "mmmo_mini": {
