@@ -107,6 +107,10 @@ FEATURES = {"variant": "mmsa", "gate_dropout": 0.1, "lr": 1e-3, "recipe": "untun
     ),
     source="WasifurRahman/BERT_multimodal_transformer @ dc7876f",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: mag-bert's, the same network without tokens",
+        },
         "synthetic": {
             **{"variant": "mmsa", "gate_dropout": 0.1},
             **{"lr": 5e-3, "batch_size": 32, "epochs": 15},

@@ -19,6 +19,10 @@ RELEASED = {"lr": 1e-3, "batch_size": 16}
     "Sentiment Analysis. ICME 2022.",
     source="skeletonNN/NHFNet @ aae9687",
     defaults={
+        "mmmo_mini": {
+            **{"layers": 2, "lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of two, over five folds",
+        },
         "mosi": {**RELEASED, "recipe": "untuned default: the authors' settings for CMU-MOSEI"},
         "mosei": {**RELEASED, "epochs": 10, "recipe": "published: the authors' code"},
         "sims": {**RELEASED, "recipe": "untuned default: the authors' settings for CMU-MOSEI"},

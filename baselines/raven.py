@@ -49,6 +49,10 @@ def split_by_words(stream: Stream, words: Tensor, frames: int) -> Stream:
     "Representations Using Nonverbal Behaviors. AAAI 2019.",
     source="victorywys/RAVEN @ c276657",
     defaults={
+        "mmmo_mini": {
+            **{"lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of two, over five folds",
+        },
         "mosi": {"batch_size": 20, "recipe": "published: the authors' code"},
         "mosei": {"batch_size": 64, "recipe": "untuned default"},
         "sims": {"batch_size": 20, "recipe": "untuned default: the authors' settings for CMU-MOSI"},

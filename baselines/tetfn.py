@@ -98,6 +98,10 @@ MMSA: dict[str, dict[str, Any]] = {
     ),
     source="thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"layers": 1, "lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of two, over five folds",
+        },
         "synthetic": {
             **{"width": 16, "heads": 2, "layers": 1, "audio_lstm": 8, "vision_lstm": 8},
             **{"residual_dropout": 0.0, "audio_lr": 6e-3, "vision_lr": 6e-3},

@@ -91,6 +91,10 @@ class GatedPooling(nn.Module):
     ),
     source="thuiar/TFR-Net, thuiar/MMSA @ a94e65d",
     defaults={
+        "mmmo_mini": {
+            **{"layers": 1, "gru_layers": 1, "memory_layers": 1, "lr": 0.003, "batch_size": 16},
+            "recipe": "chosen on validation: the learning rate of two, over five folds",
+        },
         "mosi": {**MOSI, "recipe": BORROWED},
         "mosei": {**MOSEI, "recipe": BORROWED},
         "sims": {**SIMS, "recipe": BORROWED},
