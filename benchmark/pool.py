@@ -19,6 +19,8 @@ from benchmark.grid import Plan
 from benchmark.preflight import preflight
 from benchmark.results import record_path
 
+LONGEST_LOG = 2**20  # bytes that are kept of what a cell prints
+
 Task = Literal["preflight", "cell"]
 # Of a plan: `epoch` (Epoch, epochs), `finished` (Record), `verdict` (Verdict), `problem` (a
 # sentence: no record could be written), `died` (how the worker ended).
@@ -165,7 +167,7 @@ def _work(connection: Connection) -> None:
 
 @contextmanager
 def _captured(path: Path) -> Iterator[None]:
-    """Send what this process prints into a file; an empty file is removed."""
+    """Send what this process prints into a file, whose beginning is kept; none if it is empty."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -185,6 +187,8 @@ def _captured(path: Path) -> Iterator[None]:
             os.dup2(kept[number - 1], number)
             os.close(kept[number - 1])
         size = os.fstat(log).st_size
+        if size > LONGEST_LOG:
+            os.ftruncate(log, LONGEST_LOG)
         os.close(log)
         if not size and path != Path(os.devnull):
             path.unlink(missing_ok=True)

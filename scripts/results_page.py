@@ -50,7 +50,7 @@ def keep(name: str, folders: list[Path]) -> None:
         for path, record in all_records(folder):
             place = path.relative_to(folder)
             contents[place.as_posix()] = path.read_bytes()
-            if record.cell.part == "score" and record.status == "done":
+            if path.with_suffix(".npz").is_file():
                 contents[place.with_suffix(".npz").as_posix()] = _predictions(path, record)
     with tarfile.open(fileobj=packed, mode="w:xz") as archive:
         for place, content in sorted(contents.items()):

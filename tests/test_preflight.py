@@ -1,5 +1,6 @@
 """What a run finds out before its first training, and what it refuses to believe after it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.execute import Outcome, run
+from benchmark.pool import LONGEST_LOG, _captured
 from tests.folders import SHAPES, make_folder
 
 HEAD = """
@@ -73,6 +75,15 @@ def test_prints_of_workers_go_to_a_log_beside_the_record(tmp_path: Path, capfd) 
     assert len(outcome.records) == 2
     for path, _ in outcome.records:
         assert "a line for each batch" in path.with_suffix(".log").read_text()
+
+
+def test_of_a_flood_of_prints_the_beginning_is_kept_and_of_silence_nothing(tmp_path: Path) -> None:
+    with _captured(tmp_path / "flood.log"):
+        os.write(1, b"x" * (LONGEST_LOG + 1000))
+    assert (tmp_path / "flood.log").stat().st_size == LONGEST_LOG
+    with _captured(tmp_path / "silent.log"):
+        pass
+    assert not (tmp_path / "silent.log").exists()
 
 
 def test_a_model_declines_data_it_cannot_read_and_the_others_go_on(tmp_path: Path) -> None:
