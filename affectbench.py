@@ -293,7 +293,9 @@ def ls(
         values = {**config.model_dump(), **arguments}
         for key in keys:
             own = {name: v[key] for name, v in entry.defaults.items() if key in v}
-            table.add_row(key, str(values[key]), ", ".join(f"{n}: {v}" for n, v in own.items()))
+            table.add_row(
+                key, str(values.get(key, "")), ", ".join(f"{n}: {v}" for n, v in own.items())
+            )
     screen.print(table)
     for module, reason in broken_modules().items():
         screen.print(f"[yellow]{module} is left out: {escape(reason)}[/yellow]")

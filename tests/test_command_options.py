@@ -102,20 +102,21 @@ def test_progress_never_shows_a_test_score_and_tables_cover_the_folder(tmp_path:
 def test_a_failing_cell_is_told_once_and_its_traceback_on_request(tmp_path: Path) -> None:
     plugin = tmp_path / "own.py"
     plugin.write_text(
-        "from benchmark import Model, Output, register_model\n"
+        "from benchmark import Model, register_model\n"
         "@register_model('broken')\n"
         "class Broken(Model):\n"
         "    def __init__(self, dims):\n"
         "        super().__init__()\n"
         "    def forward(self, batch):\n"
-        "        return Output(batch.text.values @ batch.audio.values)\n"
+        "        raise RuntimeError('no such luck')\n"
     )
     job = ("run", "--plugin", plugin, "--seeds", 2, "-o", tmp_path / "out")
     answer = call(*job)
     assert answer.returncode == 1
     told = [line for line in answer.stdout.splitlines() if "failed: " in line]
     assert len(told) == 1
-    assert "broken seed 0, synthetic/broken seed 1" in told[0]
+    assert "broken seed 0, synthetic/broken seed 1, synthetic/broken cost" in told[0]
+    assert "no such luck" in told[0]
     assert "Traceback" not in answer.stdout + answer.stderr
     assert "own.py" in call("--debug", *job).stdout
 

@@ -41,6 +41,9 @@ class Padded(Model):
 """
 
 
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
 def attempt(tmp_path: Path, plugin: str = "", models: tuple[str, ...] = (), **changes) -> Outcome:
     if plugin:
         (tmp_path / "own.py").write_text(plugin)

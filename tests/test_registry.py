@@ -1,8 +1,6 @@
 """The registry: names, settings and plugins, and what it says when they are wrong."""
 
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +38,7 @@ class {cls}(Model):
 """
 
 
-@pytest.fixture(autouse=True)
-def _registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a test registers is gone after it."""
-    list_models()
-    for name in ("_MODELS", "_EVALUATIONS", "_BROKEN"):
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
-    yield
-    for name in [name for name in sys.modules if name.startswith("affectbench_plugin_")]:
-        del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 class Tiny(Model):
