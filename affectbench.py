@@ -380,7 +380,7 @@ def score(
     screen = console()
     if output is None:
         for table in build_tables(scored):
-            screen.print(terminal_table(table))
+            screen.print(terminal_table(table, screen.width))
     else:
         _write_tables(screen, all_records(output), output)
         screen.print(f"{len(scored)} records of {name} written below {output}")
@@ -664,7 +664,7 @@ def _write_tables(
     for table in build_tables(records, names=names):
         if at_hand is None or (table.dataset, digest(table.protocol)) in at_hand:
             if table.current:
-                screen.print(terminal_table(table))
+                screen.print(terminal_table(table, screen.width))
             else:
                 older += sum(len(row.records) for row in table.rows)
     if older:

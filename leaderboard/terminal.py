@@ -15,24 +15,36 @@ SHOWN = (
     *("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "weighted_accuracy", "auroc"),
     *("mae", "corr", "mean_skill", "parameters", "latency_p50", "training_seconds"),
 )
+LABEL = 26  # letters of a label that are kept on one line
+LEAST_COLUMNS = 3
 ROOM = 16  # letters of a label beside wide gaps in 120 columns
 MEANS_ONLY = ("mean_skill",)  # room for a deviation is lacking; the written tables have it
 NOT_REGRESSION = ("acc5", "acc2", "f1")  # `sims` prints these where `mosi` prints pairs and Acc-7
 
 
-def terminal_table(table: Table) -> "RichTable":
-    """A compact rendering for 120 columns: means ± standard deviation, pairs as means only."""
+def terminal_table(table: Table, width: int = 120) -> "RichTable":
+    """A compact rendering: means ± standard deviation, pairs as means only.
+
+    Args:
+        table: what to print.
+        width: letters of a line; the last columns are left to the written tables where it is short.
+    """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     pairs = PAIRS.get(table.convention, {})
     firsts = {pair[0]: (title, pair) for title, pair in pairs.items()}
-    shown = _columns(table)
     labels = [_label(row) for row in table.rows]
+    every = _columns(table)
+    shown = _fitting(table, every, labels, firsts, width)
+    caption = _caption(table, bool(firsts))
+    if len(shown) < len(every):
+        left = ", ".join(column.header for column in every[len(shown) :])
+        caption += f"; {left}: in leaderboard.md, or in a wider window"
     printed = RichTable(
         title=Text(_title(table)),
-        caption=Text(_caption(table, bool(firsts))),
+        caption=Text(caption),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -42,7 +54,8 @@ def terminal_table(table: Table) -> "RichTable":
         title_justify="left",
         caption_justify="left",
     )
-    printed.add_column("Model", overflow="fold")
+    longest = max(map(len, labels), default=0)
+    printed.add_column("Model", overflow="fold", min_width=min(longest, LABEL))
     for column in shown:
         title = firsts[column.key][0] if column.key in firsts else column.header
         arrow = "↑" if column.higher_is_better else "↓"
@@ -58,6 +71,27 @@ def terminal_table(table: Table) -> "RichTable":
         last = index + 1 == len(table.rows) or table.rows[index + 1].kind != row.kind
         printed.add_row(Text(labels[index]), *cells, end_section=last)
     return printed
+
+
+def _fitting(
+    table: Table,
+    columns: Sequence[Column],
+    labels: Sequence[str],
+    pairs: Mapping[str, tuple[str, Sequence[str]]],
+    width: int,
+) -> list[Column]:
+    """The first columns that a line has room for beside the labels, three at least."""
+    from rich.text import Text
+
+    left = width - min(max(map(len, labels), default=0), LABEL)
+    shown: list[Column] = []
+    for column in columns:
+        cells = [_cell(Text, table, row, column, pairs).plain for row in table.rows]
+        left -= max(map(len, [*cells, column.header]), default=0) + 2
+        if left < 0 and len(shown) >= LEAST_COLUMNS:
+            break
+        shown.append(column)
+    return shown
 
 
 def _title(table: Table) -> str:

@@ -141,5 +141,5 @@ def place(table: Table, label: str, key: str) -> str:
 def screen(table: Table, width: int = 120) -> str:
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
-        console.print(terminal_table(table))
+        console.print(terminal_table(table, width))
     return capture.get()

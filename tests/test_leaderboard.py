@@ -319,6 +319,18 @@ def test_the_terminal_table_fits_120_columns() -> None:
     assert max(map(len, shown.splitlines())) <= 120
 
 
+def test_a_narrow_terminal_keeps_labels_whole_and_says_what_it_leaves_out() -> None:
+    names = ("interactive-attention", "mag-bert", "mult")
+    records = [score_record(name, seed) for name in names for seed in range(2)]
+    table = build(*records, *(cost_record(name) for name in names))
+    shown = screen(table, 80)
+    assert "interactive-attention " in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "Latency, Train: in leaderboard.md, or in a wider window" in " ".join(shown.split())
+    assert "in a wider window" not in screen(table, 140)
+
+
 def test_labels_are_shown_as_they_are() -> None:
     table = build(score_record("my_[bold]_model|x"))
     assert "my_[bold]_model|x" in screen(table)
