@@ -34,19 +34,20 @@ def preflight(plan: Plan) -> Verdict:
 
     What goes wrong otherwise is left to the cell, whose record says so.
     """
-    for plugin in plan.plugins:
-        load_plugin(plugin)
-    ensure_model(plan.cell.model, plan.file)
-    entry = get_model(plan.cell.model)
-    declined = ""
+    declined, broken = "", {}
     try:
+        for plugin in plan.plugins:
+            load_plugin(plugin)
+        ensure_model(plan.cell.model, plan.file)
+        entry = get_model(plan.cell.model)
+        broken = _broken(entry) if is_foreign(entry) else {}
         dataset, model = build(plan)
         _refuse_nothing_to_read(entry, model.modalities, dataset)
     except UserError as error:
         declined = str(error)
     except Exception:  # the cell fails likewise, and its record keeps the traceback
         pass
-    return Verdict(declined, _broken(entry) if is_foreign(entry) else {})
+    return Verdict(declined, broken)
 
 
 def is_foreign(entry: ModelEntry) -> bool:

@@ -1,6 +1,7 @@
 """What a run finds out before its first training, and what it refuses to believe after it."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,32 @@ def test_a_model_declines_data_it_cannot_read_and_the_others_go_on(tmp_path: Pat
     assert {record.cell.model for _, record in outcome.records} == {"prior"}
     with pytest.raises(UserError, match="generated from a score"):
         attempt(tmp_path, models=("self-mm",), **data)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+@pytest.mark.parametrize(
+    ("plugin", "sentence"),
+    [
+        (
+            PADDED.replace('"padded"', '"padded", exempt={"paddng": "why"}'),
+            "unknown check 'paddng'",
+        ),
+        (
+            "import multiprocessing\n"
+            "if multiprocessing.parent_process():\n    raise OSError('not here')\n" + PADDED,
+            "fails to import: OSError: not here",
+        ),
+    ],
+    ids=["an exemption from nothing", "an import that fails in workers"],
+)
+def test_what_a_preflight_cannot_do_ends_in_a_sentence(
+    tmp_path: Path, jobs: int, plugin: str, sentence: str
+) -> None:
+    if jobs == 0 and "not here" in plugin:
+        assert attempt(tmp_path, plugin, jobs=jobs).declined == []  # there are no workers
+        return
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        attempt(tmp_path, plugin, jobs=jobs)
 
 
 def test_a_model_whose_modalities_are_all_absent_declines(tmp_path: Path) -> None:
