@@ -175,9 +175,13 @@ def run(
     overwrite: Annotated[
         Literal["missing", "failed", "costs", "all"],
         typer.Option(
-            help="Which cells to run again: only missing ones, failed ones too, all costs, all."
+            help="Which cells to run again: only missing ones, failed ones too, all costs, all. "
+            "A result is replaced by a result only."
         ),
     ] = "missing",
+    time_limit: Annotated[
+        float, typer.Option(help="Minutes after which one cell is ended, in worker processes.")
+    ] = 360.0,
     names: NamesOption = "registered",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid and stop.")] = False,
 ) -> None:
@@ -189,6 +193,7 @@ def run(
     from benchmark.config import changed_protocol, get_protocol
     from benchmark.execute import execute
     from benchmark.grid import plan_grid
+    from benchmark.records import find_records
 
     screen = console()
     changes: dict[str, Any] = {"corruptions": _split(corruptions), "levels": _levels(levels)}
@@ -215,9 +220,12 @@ def run(
         _print_grid(screen, plans, overwrite)
         return
     with _progress(screen, plans) as show:
-        outcome = execute(plans, jobs=jobs, overwrite=overwrite, on_event=show)
+        outcome = execute(
+            plans, jobs=jobs, overwrite=overwrite, time_limit=time_limit, on_event=show
+        )
     at_hand = {(plan.cell.dataset, plan.protocol.digest) for plan in plans}
-    written = _write_tables(screen, _readable(screen, output), output, names, at_hand)
+    records = list(find_records(output, _telling(screen)))
+    written = _write_tables(screen, records, output, names, at_hand)
     _print_summary(screen, outcome, written, output)
     if outcome.interrupted:
         done = outcome.found + outcome.made
@@ -367,7 +375,7 @@ def score(
     Classes come as a column `prediction` of names or numbers, or as one column of logits a class;
     yes-no labels as one column a label, of 0 and 1 or of logits.
     """
-    from benchmark.execute import all_records
+    from benchmark.records import all_records
     from benchmark.score import External, common_name, score_files
     from leaderboard.table import build_tables
     from leaderboard.terminal import terminal_table
@@ -382,7 +390,7 @@ def score(
         for table in build_tables(scored):
             screen.print(terminal_table(table, screen.width))
     else:
-        _write_tables(screen, all_records(output), output)
+        _write_tables(screen, all_records(output, _telling(screen)), output)
         screen.print(f"{len(scored)} records of {name} written below {output}")
 
 
@@ -399,11 +407,11 @@ def leaderboard(
     names: NamesOption = "registered",
 ) -> None:
     """Write tables and plots anew from the records of one or more runs."""
-    from benchmark.execute import all_records
+    from benchmark.records import all_records
 
     chosen = folders or [Path("results")]
-    records = [pair for folder in chosen for pair in all_records(folder)]
     screen = console()
+    records = [pair for folder in chosen for pair in all_records(folder, _telling(screen))]
     written = _write_tables(screen, records, output or chosen[0], names)
     screen.print(f"{len(written)} files in {output or chosen[0]}")
 
@@ -585,6 +593,9 @@ class _progress:
     def show(self, event: "Event") -> None:
         """Show one event."""
         cell = event.plan.cell
+        if event.kind == "unreadable":
+            self.screen.print(event.sentence, markup=False, style="yellow")
+            return
         if event.kind in ("declined", "broken"):
             verb = "is left out" if event.kind == "declined" else "breaks the"
             self.screen.print(
@@ -633,18 +644,9 @@ def _sentence(record: Any) -> str:
     return f"{training.epochs} epochs, best {training.best_epoch}{shown}, {seconds}"
 
 
-def _readable(screen: Console, output: Path) -> list[Any]:
-    """All records of an output folder; one that cannot be read is named and left out."""
-    from benchmark.errors import UserError
-    from benchmark.results import read_record, record_files
-
-    records = []
-    for path in record_files(output):
-        try:
-            records.append((path, read_record(path)))
-        except UserError as error:
-            screen.print(f"left out of the tables: {error}", markup=False, style="yellow")
-    return records
+def _telling(screen: Console) -> "Callable[[str], None]":
+    """Prints a sentence about a file that is left out."""
+    return lambda sentence: screen.print(sentence, markup=False, style="yellow")
 
 
 def _write_tables(

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,29 +12,30 @@ from typing import Any, Literal, NamedTuple
 
 from benchmark.config import Protocol
 from benchmark.errors import UserError
-from benchmark.experiment import failed, run_plan
+from benchmark.experiment import complete, failed, run_plan
 from benchmark.grid import Plan, cached_dataset, plan_grid
 from benchmark.pool import Pool
 from benchmark.preflight import Verdict, preflight
-from benchmark.results import (
-    Epoch,
-    Record,
+from benchmark.records import (
+    all_records,
     check_writable,
-    find_records,
     read_record,
     record_path,
     write_record,
 )
+from benchmark.results import Epoch, Record
 
 Overwrite = Literal["missing", "failed", "costs", "all"]
+ATTEMPTS = 2  # at a cell that is interrupted, until it is left to the user
+TIME_LIMIT = 360.0  # minutes
 TABLES = "leaderboard.report", "leaderboard.runs"  # of the folder above, known by name alone
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something to show of a cell, or that its model declined the data or breaks promises."""
+    """Something to show of a cell: how it proceeds, or what is wrong with its model or record."""
 
-    kind: Literal["skipped", "started", "epoch", "finished", "declined", "broken"]
+    kind: Literal["skipped", "started", "epoch", "finished", "declined", "broken", "unreadable"]
     plan: Plan
     epoch: Epoch | None = None
     epochs: int = 0
@@ -58,7 +60,7 @@ class Outcome:
         made: cells that were run now.
         found: cells whose record was there.
         declined: dataset and model, and why the model cannot be trained on that data.
-        problems: cells that failed, diverged or were not written.
+        problems: cells that failed, diverged, were interrupted or have no record.
         interrupted: the run was stopped by the keyboard; the same call continues it.
         seconds: wall time.
     """
@@ -88,6 +90,7 @@ def run(
     folder: str | Path = "results",
     jobs: int | None = None,
     overwrite: Overwrite = "missing",
+    time_limit: float | None = TIME_LIMIT,
     on_event: Callable[[Event], None] | None = None,
     tables: bool = False,
 ) -> Outcome:
@@ -109,8 +112,10 @@ def run(
         folder: where records go.
         jobs: worker processes; 0 runs in this process, None takes one a core (one on a GPU), and
             0 for models whose class has no file, as in a notebook.
-        overwrite: which existing records to run again: `missing` none, `failed` those without
-            a result, `costs` those of costs, `all`.
+        overwrite: which existing records to run again: `missing` those that were interrupted once,
+            `failed` those without a result, `costs` those of costs, `all`. A record with a result
+            is replaced by one with a result only.
+        time_limit: minutes after which a cell in a worker process is ended; None for any time.
         on_event: called in this process as cells proceed.
         tables: also write the tables and plots of all records in the folder.
 
@@ -132,10 +137,12 @@ def run(
         plugins=plugins,
         folder=folder,
     )
-    outcome = execute(plans, jobs=jobs, overwrite=overwrite, on_event=on_event)
+    outcome = execute(
+        plans, jobs=jobs, overwrite=overwrite, time_limit=time_limit, on_event=on_event
+    )
     if tables:
         report = importlib.import_module(TABLES[0])
-        report.write_leaderboard(all_records(Path(folder)), Path(folder))
+        report.write_leaderboard(all_records(plans[0].folder), plans[0].folder)
     return outcome
 
 
@@ -149,6 +156,7 @@ def execute(
     *,
     jobs: int | None = None,
     overwrite: Overwrite = "missing",
+    time_limit: float | None = TIME_LIMIT,
     on_event: Callable[[Event], None] | None = None,
 ) -> Outcome:
     """Run the cells that have no record yet; trainings side by side, timed cells alone.
@@ -157,28 +165,24 @@ def execute(
     from outside are tried.
 
     Raises:
-        UserError: a number of jobs below 0, a folder that cannot be written to, a record that
-            cannot be read, or nothing that can be trained.
+        UserError: a number of jobs below 0, a time limit of none, a folder that cannot be written
+            to, or nothing that can be trained.
     """
     if jobs is not None and jobs < 0:
         raise UserError(f"--jobs takes 0 or more, got {jobs}")
+    if time_limit is not None and not 0 < time_limit < math.inf:
+        raise UserError(f"--time-limit takes minutes above 0, got {time_limit}")
     started = time.perf_counter()
     for folder in {plan.folder for plan in plans}:
         check_writable(folder)
     work = _Work(on_event or (lambda event: None))
-    todo = []
-    for plan in plans:
-        if is_done(plan, overwrite):
-            work.outcome.found += 1
-            work.tell(Event("skipped", plan))
-        else:
-            todo.append(plan)
+    todo = work.missing(plans, overwrite)
     try:
         if todo:
-            _run(work, todo, _count_jobs(plans, jobs))
+            _run(work, todo, _count_jobs(plans, jobs), time_limit)
     except KeyboardInterrupt:
         work.outcome.interrupted = True
-    _collect(work, plans)
+    work.collect(plans)
     work.outcome.seconds = time.perf_counter() - started
     return work.outcome
 
@@ -196,7 +200,7 @@ def _count_jobs(plans: Sequence[Plan], jobs: int | None) -> int:
     return 1 if plans[0].device != "cpu" else max(1, (cores or 1) // plans[0].threads)
 
 
-def _run(work: "_Work", todo: Sequence[Plan], jobs: int) -> None:
+def _run(work: "_Work", todo: Sequence[Plan], jobs: int, limit: float | None) -> None:
     """Preflight, then all score cells, then all cost cells one by one."""
     for place in {(p.dataset, p.data, p.text_encoder, p.protocol.standardise) for p in todo}:
         cached_dataset(*place).verify_test()
@@ -207,7 +211,7 @@ def _run(work: "_Work", todo: Sequence[Plan], jobs: int) -> None:
         for plan in work.accepted(todo):
             work.run_here(plan)
         return
-    with Pool(work.hear) as pool:
+    with Pool(work.hear, None if limit is None else 60 * limit) as pool:
         pool.run("preflight", firsts, jobs)
         accepted = work.accepted(todo)
         together = [plan for plan in accepted if plan.cell.part == "score"]
@@ -229,6 +233,25 @@ class _Work:
         self.tell = tell
         self.outcome = Outcome()
         self.verdicts: dict[str, Verdict] = {}
+        self.made: dict[str, Record] = {}  # by key of the cell
+        self.unwritten: dict[str, str] = {}  # key -> why no record could be written
+
+    def missing(self, plans: Sequence[Plan], overwrite: Overwrite) -> list[Plan]:
+        """The plans whose cells are to be run."""
+        todo = []
+        for plan in plans:
+            try:
+                done = _is_done(plan, overwrite)
+            except UserError as error:
+                done = False
+                sentence = f"{error}; it is run now, and what is there is kept as *.bad"
+                self.tell(Event("unreadable", plan, sentence=sentence))
+            if done:
+                self.outcome.found += 1
+                self.tell(Event("skipped", plan))
+            else:
+                todo.append(plan)
+        return todo
 
     def start(self, plan: Plan) -> None:
         self.tell(Event("started", plan))
@@ -240,13 +263,13 @@ class _Work:
         elif kind == "finished":
             self._finished(plan, value)
         elif kind == "problem":
-            self.outcome.problems.append(Problem(plan.cell.title, value))
+            self.unwritten[plan.cell.key] = value
         elif kind == "verdict":
             self._judge(plan, value)
         elif _subject(plan) not in self.verdicts:
             self.verdicts[_subject(plan)] = Verdict()  # its cells will say what is wrong
         else:
-            self._bury(plan, value)
+            self._bury(plan, kind, value)
 
     def accepted(self, plans: Sequence[Plan]) -> list[Plan]:
         """The plans that can be run, each with the promises that its model breaks.
@@ -273,6 +296,27 @@ class _Work:
             return
         self._finished(plan, record)
 
+    def collect(self, plans: Sequence[Plan]) -> None:
+        """Read the records of all plans, and say of each that has none or no result why."""
+        for plan in plans:
+            path = record_path(plan.folder, plan.cell)
+            kept, missing = None, self.unwritten.get(plan.cell.key, "")
+            try:
+                kept = read_record(path)
+                self.outcome.records.append((path, kept))
+            except UserError as error:
+                missing = missing or (str(error) if os.path.lexists(path) else _gone(plan))
+            record = self.made.get(plan.cell.key, kept)
+            if record is not None and record.status == "done" and not missing:
+                continue
+            verdict = self.verdicts.get(_subject(plan), Verdict())
+            if verdict.declined or (self.outcome.interrupted and record is None):
+                continue
+            problem = _problem(plan, record, missing)
+            if kept is not None and kept.status == "done":
+                problem = problem._replace(sentence=f"{problem.sentence}; the earlier result stays")
+            self.outcome.problems.append(problem)
+
     def _judge(self, plan: Plan, verdict: Verdict) -> None:
         self.verdicts[_subject(plan)] = verdict
         if verdict.declined:
@@ -282,48 +326,75 @@ class _Work:
         for name, sentence in verdict.broken.items():
             self.tell(Event("broken", plan, sentence=f"promise {name!r}: {sentence}"))
 
-    def _bury(self, plan: Plan, reason: str) -> None:
-        """Write the record of a cell whose worker died."""
-        record = failed(plan, RuntimeError(reason))
+    def _bury(self, plan: Plan, kind: str, reason: str) -> None:
+        """Write the record of a cell whose worker ended."""
+        error = TimeoutError(reason) if kind == "late" else RuntimeError(reason)
+        record = complete(plan, failed(plan, error), 0.0)
+        if kind == "killed":
+            attempts = 1 + _attempts(plan)
+            record = record.model_copy(update={"status": "interrupted", "attempts": attempts})
         try:
             write_record(plan.folder, record, {})
-        except UserError as error:
-            self.outcome.problems.append(Problem(plan.cell.title, str(error)))
+        except UserError as problem:
+            self.unwritten[plan.cell.key] = str(problem)
             return
         self._finished(plan, record)
 
     def _finished(self, plan: Plan, record: Record) -> None:
+        self.made[plan.cell.key] = record
         self.outcome.made += 1
         self.tell(Event("finished", plan, record=record))
 
 
-def _collect(work: _Work, plans: Sequence[Plan]) -> None:
-    """Read the records of all plans, and say what has no result."""
-    for plan in plans:
-        path = record_path(plan.folder, plan.cell)
-        if not path.is_file():
-            continue
-        record = read_record(path)
-        work.outcome.records.append((path, record))
-        if record.status != "done":
-            message = record.error.message if record.error else record.status
-            trace = record.error.traceback if record.error else ""
-            problem = Problem(plan.cell.title, f"{record.status}: {message}", trace)
-            work.outcome.problems.append(problem)
+def _attempts(plan: Plan) -> int:
+    """How often the cell was interrupted until now."""
+    try:
+        record = read_record(record_path(plan.folder, plan.cell))
+    except UserError:
+        return 0
+    return record.attempts if record.status == "interrupted" else 0
+
+
+def _gone(plan: Plan) -> str:
+    return (
+        f"there is no record of it in {plan.folder}, from which something was removed meanwhile; "
+        f"the same command runs it again"
+    )
+
+
+def _problem(plan: Plan, record: Record | None, missing: str) -> Problem:
+    """Why a cell has no result, or no new one."""
+    title = plan.cell.title
+    if missing or record is None:
+        return Problem(title, missing)
+    sentence = f"{record.status}: {record.error.message if record.error else 'no result'}"
+    if record.status == "interrupted":
+        again = record.attempts < ATTEMPTS
+        sentence += "; the same command tries once more" if again else "; --overwrite failed tries"
+        sentence += "" if again else f" again after {record.attempts} attempts"
+    return Problem(title, sentence, record.error.traceback if record.error else "")
 
 
 def is_done(plan: Plan, overwrite: Overwrite = "missing") -> bool:
     """Whether the plan's record is there and need not be made again."""
+    try:
+        return _is_done(plan, overwrite)
+    except UserError:
+        return False
+
+
+def _is_done(plan: Plan, overwrite: Overwrite) -> bool:
+    """The same.
+
+    Raises:
+        UserError: what is there is no record.
+    """
     path = record_path(plan.folder, plan.cell)
-    if overwrite == "all" or not path.is_file():
+    if not os.path.lexists(path):
+        return False
+    record = read_record(path)
+    if overwrite == "all" or (record.status == "interrupted" and record.attempts < ATTEMPTS):
         return False
     if overwrite == "costs":
         return plan.cell.part != "cost"
-    return overwrite == "missing" or read_record(path).status == "done"
-
-
-def all_records(folder: Path) -> list[tuple[Path, Record]]:
-    """Every record below an output folder."""
-    if not (folder / "records").is_dir():
-        raise UserError(f"{folder} holds no records; `affectbench run -o {folder}` makes some")
-    return list(find_records(folder))
+    return overwrite == "missing" or record.status == "done"

@@ -1,8 +1,11 @@
 """From one plan to its record: load, train, open the test split, measure."""
 
+import multiprocessing
+import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +22,15 @@ from benchmark.evaluate import EvaluationContext, in_label_units, predict
 from benchmark.grid import Plan, cached_dataset
 from benchmark.metrics import refuse_impossible
 from benchmark.model import Model
+from benchmark.records import write_record
 from benchmark.registry import (
     create_model,
     ensure_model,
     get_evaluation,
-    get_model,
     load_plugin,
 )
-from benchmark.results import Epoch, Failure, Record, write_record
+from benchmark.results import Epoch, Failure, Record
+from benchmark.state import State, unchanged
 from benchmark.train import TrainingResult, train
 
 
@@ -36,33 +40,70 @@ def run_plan(
 ) -> Record:
     """Run one cell and write its record; a failure is a record too.
 
+    Flags, folder and environment of this process are as before when it returns.
+
     Raises:
         UserError: the record cannot be written.
     """
     started = time.perf_counter()
+    process = os.getpid()
+    with unchanged():
+        try:
+            load_plugins(plan)
+            prepare(plan.device, plan.threads, plan.protocol.precision)
+            prepared = State()
+            run = _run_cost if plan.cell.part == "cost" else _run_score
+            record, arrays = run(plan, on_epoch)
+            if not plan.foreign and (changes := prepared.changes()):
+                warnings.warn(f"{plan.cell.model} changed {', '.join(changes)}", stacklevel=2)
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            record, arrays = failed(plan, error), {}
+        if os.getpid() != process:  # a process that the model forked has come this far
+            os._exit(1)
+        record = complete(plan, record, time.perf_counter() - started)
     try:
+        write_record(plan.folder, record, arrays)
+    except UserError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:  # measurements that JSON cannot hold
+        record = complete(plan, failed(plan, error), record.wall_seconds)
+        write_record(plan.folder, record, {})
+    return record
+
+
+def load_plugins(plan: Plan) -> None:
+    """Load what registers the model of a plan, and for a foreign one all plugins.
+
+    Raises:
+        UserError: a file is missing or fails to import.
+    """
+    if plan.foreign:
         for plugin in plan.plugins:
             load_plugin(plugin)
-        ensure_model(plan.cell.model, plan.file)
-        prepare(plan.device, plan.threads, plan.protocol.precision)
-        run = _run_cost if plan.cell.part == "cost" else _run_score
-        record, arrays = run(plan, on_epoch)
-    except Exception as error:
-        record, arrays = failed(plan, error), {}
-    record = record.model_copy(
+    ensure_model(plan.cell.model, plan.file)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether the user stops the run; in a worker only a model can raise it."""
+    return isinstance(error, KeyboardInterrupt) and multiprocessing.parent_process() is None
+
+
+def complete(plan: Plan, record: Record, seconds: float) -> Record:
+    """The record with all that the plan knows."""
+    return record.model_copy(
         update={
-            "wall_seconds": time.perf_counter() - started,
+            "wall_seconds": seconds,
             "task": plan.task,
-            "exempt": dict(get_model(plan.cell.model).exempt),
-            "display": get_model(plan.cell.model).display,
+            "exempt": plan.exempt,
+            "display": plan.display,
             "changed": plan.changed,
             "broken": plan.broken,
             "recipe": plan.recipe,
             "environment": environment(plan.device, plan.threads, plan.protocol.precision),
         }
     )
-    write_record(plan.folder, record, arrays)
-    return record
 
 
 def build(plan: Plan) -> tuple[Dataset, Model]:
@@ -206,8 +247,23 @@ def failed(plan: Plan, error: BaseException) -> Record:
     text = "".join(traceback.format_exception(error))
     for folder, name in ((str(ROOT), "."), (sys.prefix, "<environment>"), (str(Path.home()), "~")):
         text = text.replace(folder, name)
+    try:
+        message = str(error)
+    except Exception as other:  # a class of somebody's own
+        message = f"(its text cannot be made: {type(other).__name__})"
     return Record(
         cell=plan.cell,
         status="failed",
-        error=Failure(type=type(error).__name__, message=str(error), traceback=text),
+        error=Failure(
+            type=_plain(type(error).__name__, 200),
+            message=_plain(message, 2_000),
+            traceback=_plain(text, 50_000),
+        ),
     )
+
+
+def _plain(text: str, longest: int) -> str:
+    """A text that any file and screen takes, cut in its middle where it is too long."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from benchmark.config import Protocol, TrainConfig, changed_protocol, get_protocol
 from benchmark.datasets.folds import SUFFIX, count_folds
-from benchmark.datasets.load import find_source, load_dataset
+from benchmark.datasets.load import data_folder, find_source, load_dataset, locate
 from benchmark.datasets.spec import Dataset
 from benchmark.datasets.tokens import encoder_identity
 from benchmark.environment import check_device, hardware
@@ -20,6 +21,7 @@ from benchmark.registry import (
     ModelEntry,
     get_evaluation,
     get_model,
+    is_foreign,
     list_models,
     load_plugin,
 )
@@ -28,7 +30,10 @@ from benchmark.results import Cell
 
 @dataclass(frozen=True)
 class Plan:
-    """A cell and what is needed to run it here: paths and devices that no record mentions."""
+    """A cell and what is needed to run it here: paths and devices that no record mentions.
+
+    Paths are absolute: whatever a model does to the working directory, they stay.
+    """
 
     cell: Cell
     dataset: str
@@ -43,7 +48,10 @@ class Plan:
     folder: Path
     changed: dict[str, Any] = field(default_factory=dict)
     recipe: str = ""
+    exempt: dict[str, str] = field(default_factory=dict)
+    display: str = ""
     broken: dict[str, str] = field(default_factory=dict)
+    foreign: bool = False
 
     @property
     def protocol(self) -> Protocol:
@@ -99,12 +107,12 @@ def plan_grid(
     several = [settings or {}] if settings is None or isinstance(settings, Mapping) else settings
     planner = _Planner(
         rules=rules,
-        data=None if data is None else str(data),
-        text_encoder=text_encoder,
+        data=data_folder(data),
+        text_encoder=_absolute_encoder(text_encoder),
         device=device,
         threads=threads,
-        plugins=tuple(str(plugin) for plugin in plugins),
-        folder=Path(folder),
+        plugins=tuple(map(_absolute, plugins)),
+        folder=Path(_absolute(folder)),
     )
     overrides = [split_settings(names, values) for values in several]
     plans = [
@@ -137,7 +145,7 @@ class _Planner:
         overrides: Mapping[str, Mapping[str, Any]],
     ) -> list[Plan]:
         """The cells of one dataset: a score for each seed and model, a cost for each model."""
-        folds = _fold_names(dataset, self.data)
+        folds = _fold_names(locate(dataset, self.data), self.data)
 
         def plan(name: str, seed: int, part: Literal["score", "cost"]) -> Plan:
             return self._plan(name, folds[seed % len(folds)], seed, part, overrides[name])
@@ -181,6 +189,7 @@ class _Planner:
                 hardware=device,
                 fold=None if fold is None else int(fold),
                 harness=harness_version(),
+                threads=self.threads,
             ),
             dataset=dataset_name,
             task=dataset.task.to_dict(),
@@ -194,7 +203,21 @@ class _Planner:
             folder=self.folder,
             changed=_changed(entry, base, given, arguments, config),
             recipe=entry.recipe(base, given),
+            exempt=dict(entry.exempt),
+            display=entry.display,
+            foreign=is_foreign(entry.cls)
+            or any(is_foreign(get_evaluation(name).function) for name in rules.evaluations),
         )
+
+
+def _absolute(path: str | Path) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _absolute_encoder(name: str) -> str:
+    """A local folder by its absolute path; a hub name as it is."""
+    local = name not in PLAIN_ENCODERS and Path(name).expanduser().is_dir()
+    return _absolute(name) if local else name
 
 
 def base_name(dataset: str) -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from benchmark.checks import run_check
 from benchmark.datasets.spec import Dataset
 from benchmark.errors import UserError
-from benchmark.experiment import build
+from benchmark.experiment import build, is_interrupt, load_plugins
 from benchmark.grid import Plan
-from benchmark.registry import PACKAGES, ModelEntry, ensure_model, get_model, load_plugin
+from benchmark.registry import ModelEntry, get_model, is_foreign
+from benchmark.state import unchanged
 
 # Those that take moments and whose breach makes scores wrong; `affectbench check` tries all.
 CHEAP = (
@@ -35,24 +36,19 @@ def preflight(plan: Plan) -> Verdict:
     What goes wrong otherwise is left to the cell, whose record says so.
     """
     declined, broken = "", {}
-    try:
-        for plugin in plan.plugins:
-            load_plugin(plugin)
-        ensure_model(plan.cell.model, plan.file)
-        entry = get_model(plan.cell.model)
-        broken = _broken(entry) if is_foreign(entry) else {}
-        dataset, model = build(plan)
-        _refuse_nothing_to_read(entry, model.modalities, dataset)
-    except UserError as error:
-        declined = str(error)
-    except Exception:  # the cell fails likewise, and its record keeps the traceback
-        pass
+    with unchanged():
+        try:
+            load_plugins(plan)
+            entry = get_model(plan.cell.model)
+            broken = _broken(entry) if is_foreign(entry.cls) else {}
+            dataset, model = build(plan)
+            _refuse_nothing_to_read(entry, model.modalities, dataset)
+        except UserError as error:
+            declined = str(error)
+        except BaseException as error:  # the cell fails likewise, and its record says how
+            if is_interrupt(error):
+                raise
     return Verdict(declined, broken)
-
-
-def is_foreign(entry: ModelEntry) -> bool:
-    """Whether a model is defined outside our own packages, whose models the tests check."""
-    return entry.cls.__module__.partition(".")[0] not in PACKAGES
 
 
 def _broken(entry: ModelEntry) -> dict[str, str]:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import inspect
 import marshal
+import os
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims, Model
+from benchmark.naming import check_name
 from benchmark.words import build_model
 
 PACKAGES = ("robustness", "baselines", "methods")
@@ -168,7 +170,7 @@ def register_model(
     """Register a model class under a kebab-case name.
 
     Args:
-        name: what `-m` and tables call it.
+        name: what `-m` and tables call it: a letter or digit, then also `_ . + @ : -`.
         paper: authors, title, venue, year.
         source: where the reference code lives, or that there is none.
         kind: how tables group it; by default from the folder of its file.
@@ -187,6 +189,7 @@ def register_model(
     """
 
     def register(cls: type[Model]) -> type[Model]:
+        check_name("the model", name)
         folder = cls.__module__.partition(".")[0]
         guessed: Any = {"baselines": "baseline", "methods": "method"}.get(folder, "plugin")
         entry = ModelEntry(
@@ -334,9 +337,10 @@ def load_plugin(path: str | Path) -> list[str]:
         raise UserError(f"plugin {str(path)!r} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    here = os.getcwd()
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         for registry, before in ((_MODELS, models), (_EVALUATIONS, evaluations)):
             registry.clear()
@@ -344,6 +348,8 @@ def load_plugin(path: str | Path) -> list[str]:
         raise UserError(
             f"plugin {str(path)!r} fails to import: {type(error).__name__}: {error}"
         ) from error
+    finally:
+        os.chdir(here)  # relative paths of the command stay what they are
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == name]
     if not own and _MODELS.keys() == models.keys() and _EVALUATIONS.keys() == evaluations.keys():
         raise UserError(
@@ -406,6 +412,11 @@ def _load_packages() -> None:
             point.load()
         except Exception as error:
             _BROKEN[point.name] = f"{type(error).__name__}: {error}"
+
+
+def is_foreign(thing: Any) -> bool:
+    """Whether a class or function is defined outside our own packages."""
+    return str(thing.__module__).partition(".")[0] not in ("benchmark", *PACKAGES)
 
 
 def ensure_model(name: str, file: str) -> None:

@@ -17,8 +17,9 @@ from benchmark.datasets.spec import Dataset, Split
 from benchmark.errors import UserError, unknown
 from benchmark.harness import harness_version
 from benchmark.metrics import evaluate_metrics, refuse_impossible
+from benchmark.records import find_records, write_record
 from benchmark.registry import list_models
-from benchmark.results import Cell, Record, find_records, write_record
+from benchmark.results import Cell, Record
 from benchmark.task import Task
 
 Floats = NDArray[np.float32]

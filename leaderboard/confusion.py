@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmark.errors import UserError
 from benchmark.metrics import confusion7
-from benchmark.results import Record, read_arrays
+from benchmark.records import read_arrays
+from benchmark.results import Record
 from leaderboard.entries import Table
 from leaderboard.figures import LINE, new_canvas, wrap_title
 from leaderboard.styles import Style

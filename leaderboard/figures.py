@@ -1,13 +1,12 @@
 """What all plots share: fonts, titles, and writing images atomically."""
 
 import io
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from benchmark.parts import write_bytes
 from leaderboard.entries import Table
 from leaderboard.legends import legend_size
 
@@ -120,18 +119,3 @@ def save(figure: "Figure", target: Path) -> list[Path]:
         write_bytes(path, stream.getvalue())
         written.append(path)
     return written
-
-
-def write_bytes(target: Path, content: bytes) -> None:
-    """Write a binary file atomically: readers see the old or the new one, never a part."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

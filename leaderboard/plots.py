@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.results import write_text
+from benchmark.parts import write_text
 from benchmark.stats import mean, standard_deviation
 from leaderboard.columns import removal_title
 from leaderboard.confusion import confusion

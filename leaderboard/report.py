@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.errors import UserError
-from benchmark.results import write_text
+from benchmark.parts import write_text
 from leaderboard.entries import Source, Table
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
-from benchmark.results import Record, find_records
+from benchmark.records import find_records
+from benchmark.results import Record
 from leaderboard.columns import cost_columns, robustness_columns
 from leaderboard.entries import Source
 from leaderboard.grouping import comparable, identity

@@ -25,9 +25,10 @@ from tabulate import tabulate
 from benchmark import Batch, Model, TrainConfig, UserError, run
 from benchmark.config import get_protocol
 from benchmark.environment import check_device, hardware, prepare
+from benchmark.parts import write_text
 from benchmark.probe import seconds
 from benchmark.registry import ModelEntry, get_model, list_models
-from benchmark.results import Record, write_text
+from benchmark.results import Record
 from benchmark.stats import holm
 from benchmark.train import train
 from benchmark.trial import TinyBatches, build, tiny_batch, tiny_dims

@@ -20,12 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmark.execute import all_records
-from benchmark.results import Record, read_arrays, write_text
+from benchmark.parts import write_bytes, write_text
+from benchmark.records import all_records, read_arrays, write_record
+from benchmark.results import Record
 from leaderboard.entries import describe_harness
-from leaderboard.figures import write_bytes
 from leaderboard.markdown import markdown
 from leaderboard.table import build_tables
 
@@ -46,12 +44,12 @@ def keep(name: str, folders: list[Path]) -> None:
     """Pack the records of runs into one archive; the same records give the same bytes."""
     packed = io.BytesIO()
     contents: dict[str, bytes] = {}
-    for folder in folders:
-        for path, record in all_records(folder):
-            place = path.relative_to(folder)
-            contents[place.as_posix()] = path.read_bytes()
-            if path.with_suffix(".npz").is_file():
-                contents[place.with_suffix(".npz").as_posix()] = _predictions(path, record)
+    with tempfile.TemporaryDirectory() as kept:
+        for folder in folders:
+            for path, record in all_records(folder):
+                write_record(Path(kept), record, _predictions(path, record))
+        for path in Path(kept).rglob("*.*"):
+            contents[path.relative_to(kept).as_posix()] = path.read_bytes()
     with tarfile.open(fileobj=packed, mode="w:xz") as archive:
         for place, content in sorted(contents.items()):
             entry = tarfile.TarInfo(place)
@@ -60,14 +58,13 @@ def keep(name: str, folders: list[Path]) -> None:
     write_bytes(KEPT / f"{name}.tar.xz", packed.getvalue())
 
 
-def _predictions(path: Path, record: Record) -> bytes:
+def _predictions(path: Path, record: Record) -> dict[str, Any]:
     """Ids and predictions of validation and test samples, and the labels where they are ours."""
+    if not path.with_suffix(".npz").is_file():
+        return {}
     kinds = ("id", "prediction", *(["label"] if record.cell.dataset in OURS else []))
     wanted = {f"{split}_{kind}" for split in ("valid", "test") for kind in kinds}
-    stream = io.BytesIO()
-    arrays = {name: value for name, value in read_arrays(path).items() if name in wanted}
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    return stream.getvalue()
+    return {name: value for name, value in read_arrays(path).items() if name in wanted}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from benchmark.config import PROTOCOLS, get_protocol
 from benchmark.errors import UserError
 from benchmark.execute import run
 from benchmark.grid import plan_grid
-from benchmark.results import find_records
+from benchmark.records import find_records
 from tests.test_cli import ROOT, call, small
 
 

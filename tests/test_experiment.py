@@ -12,7 +12,8 @@ from benchmark.datasets.load import load_dataset
 from benchmark.datasets.spec import Dataset
 from benchmark.execute import is_done
 from benchmark.grid import Plan, plan_grid
-from benchmark.results import Record, read_arrays, read_record, record_path, write_record
+from benchmark.records import read_arrays, read_record, record_path, write_record
+from benchmark.results import Record
 
 
 def plans(folder: Path, **changes: Any) -> list[Plan]:

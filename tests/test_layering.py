@@ -22,6 +22,8 @@ MAY_IMPORT = {
         "benchmark.errors",
         "benchmark.harness",
         "benchmark.metrics",
+        "benchmark.parts",
+        "benchmark.records",
         "benchmark.results",
         "benchmark.stats",
         "leaderboard",
@@ -40,7 +42,7 @@ ORDER = (
     {"experiment"},
     {"execute"},
 )
-WITHOUT_TORCH = ("leaderboard", "benchmark.results", "benchmark.stats", "benchmark.metrics")
+WITHOUT_TORCH = ("leaderboard", "benchmark.records", "benchmark.stats", "benchmark.metrics")
 WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "benchmark.harness", "robustness.metrics")
 
 

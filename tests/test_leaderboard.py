@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import evaluate_metrics
-from benchmark.results import Record, find_records, read_record, write_record
+from benchmark.records import find_records, read_record, write_record
+from benchmark.results import Record
 from benchmark.task import multiclass, multilabel, regression
 from leaderboard.entries import Table
 from leaderboard.figures import featured
@@ -332,8 +333,10 @@ def test_a_narrow_terminal_keeps_labels_whole_and_says_what_it_leaves_out() -> N
 
 
 def test_labels_are_shown_as_they_are() -> None:
-    table = build(score_record("my_[bold]_model|x"))
-    assert "my_[bold]_model|x" in screen(table)
+    name = "my_[bold]_model|x"
+    record = score_record("own").model_copy(update={"display": name})
+    (table,) = build_tables([(Path("a"), record)], names="paper")
+    assert name in screen(table)
     assert r"my\_\[bold\]\_model\|x" in markdown([table], {})
     assert r"my\_[bold]\_model\textbar{}x" in latex([table])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import evaluate_metrics
-from benchmark.results import find_records, read_arrays, read_record
+from benchmark.records import find_records, read_arrays, read_record
 from benchmark.task import Task
 from tests.parity.harness import FOLDER, SHARED
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from benchmark.metrics import evaluate_metrics
+from benchmark.records import find_records, write_record
 from benchmark.registry import list_models
-from benchmark.results import find_records, write_record
 from benchmark.task import multiclass, regression
 from leaderboard.entries import Table
 from leaderboard.figures import FONTS

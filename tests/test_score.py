@@ -11,7 +11,7 @@ from benchmark.datasets.load import load_dataset
 from benchmark.execute import run
 from benchmark.harness import harness_version
 from benchmark.metrics import refuse_impossible
-from benchmark.results import find_records, read_arrays
+from benchmark.records import find_records, read_arrays
 from benchmark.score import External, common_name, read_predictions, score_files
 from benchmark.task import multiclass, regression
 from leaderboard.table import build_tables

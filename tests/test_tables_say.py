@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmark.harness import harness_version
+from benchmark.records import write_record
 from benchmark.registry import list_models
-from benchmark.results import Record, write_record
+from benchmark.results import Record
 from benchmark.task import regression
 from leaderboard.latex import latex
 from leaderboard.markdown import markdown

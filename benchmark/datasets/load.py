@@ -106,6 +106,29 @@ def find_source(name: str, data: Path | str | None = None) -> Source:
     return _open(folder, label)
 
 
+def data_folder(data: Path | str | None = None) -> str | None:
+    """The folder of the datasets as an absolute path; None where none is named.
+
+    Raises:
+        UserError: it is not there.
+    """
+    root = _root(data)
+    return None if root is None else str(root.absolute())
+
+
+def locate(name: str, data: Path | str | None = None) -> str:
+    """The name, or for a folder given by its path the same with an absolute path."""
+    rest = re.search(r"(@\w+)?$", name)
+    end = rest[0] if rest else ""
+    base, root = name.removesuffix(end), _root(data)
+    for path, label in ((base, ""), base.rpartition(":")[::2]):
+        if path and path != "synthetic" and (root is None or not (root / path).is_dir()):
+            folder = _find_folder(path, None)
+            if folder is not None:
+                return f"{folder.absolute()}{label and f':{label}'}{end}"
+    return name
+
+
 def _find_folder(name: str, root: Path | None) -> Path | None:
     candidates = [] if root is None else [root / name]
     return next((path for path in (*candidates, Path(name).expanduser()) if path.is_dir()), None)
