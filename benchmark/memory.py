@@ -27,6 +27,7 @@ from benchmark.probe import Pool, infer, training_steps
 from benchmark.words import build_model
 
 MIB = 2**20
+PR_SET_PDEATHSIG = 1  # of Linux
 LONGEST = 900.0  # seconds after which a measurement is given up
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
@@ -163,7 +164,9 @@ def _kill(server: "subprocess.Popen[bytes]") -> None:
 def _server(parent: int) -> "subprocess.Popen[bytes]":
     """The server of the process `parent`; a fork of it needs its own."""
     path = [folder or os.getcwd() for folder in sys.path]
-    code = f"import sys; sys.path[:] = {path!r}; from benchmark.memory import serve; serve()"
+    code = (
+        f"import sys; sys.path[:] = {path!r}; from benchmark.memory import serve; serve({parent})"
+    )
     server = subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
@@ -176,8 +179,9 @@ def _server(parent: int) -> "subprocess.Popen[bytes]":
     return server
 
 
-def serve() -> None:
+def serve(parent: int) -> None:
     """Fork a process for each job on standard input; it answers with a line of JSON."""
+    _end_with_parent(parent)
     answer = os.dup(1)
     os.dup2(2, 1)  # a model that prints must not disturb the answers
     _import_early()
@@ -186,12 +190,22 @@ def serve() -> None:
         for name in json.loads(header):
             with suppress(ImportError):  # a plugin, which is found by its file later
                 importlib.import_module(name)
+        own = os.getpid()
         child = os.fork() if hasattr(os, "fork") else 0
         if child == 0:
+            _end_with_parent(own)
             os.write(answer, json.dumps(_answer()).encode() + b"\n")
             os._exit(0)
         if os.waitpid(child, 0)[1] != 0:
             os.write(answer, b"{}\n")
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when the one that started it ends, where it can."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if hasattr(os, "fork") and os.getppid() != parent:
+        os._exit(1)  # it has ended already
 
 
 def _header() -> bytes:

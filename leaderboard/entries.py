@@ -151,7 +151,7 @@ class Row:
             return "–"
         lost = [
             f"{self.count(status)}/{len(self.records)} {status}"
-            for status in ("diverged", "failed")
+            for status in ("diverged", "failed", "interrupted")
             if self.count(status)
         ]
         return ", ".join(lost) or str(len(self.records))

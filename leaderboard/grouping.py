@@ -48,7 +48,7 @@ def once(records: Iterable[Source]) -> list[Source]:
 def identity(cell: Cell) -> str:
     """What the seeds and the cost of a row have in common."""
     parts = [cell.model, cell.kind, cell.variant, cell.settings, cell.config, cell.source]
-    return _plain(parts)
+    return _plain([*parts, cell.threads])
 
 
 def short_hash(value: Any) -> str:

@@ -116,7 +116,8 @@ def describe_models(records: Iterable[Record], names: Names) -> dict[str, str]:
 
 
 def _values(cell: Cell) -> dict[str, Any]:
-    return {**cell.settings, **cell.config, "source": cell.source[:6], "kind": cell.kind}
+    own = {"source": cell.source[:6], "kind": cell.kind, "threads": cell.threads}
+    return {**cell.settings, **cell.config, **own}
 
 
 def _unmistakable(values: Iterable[Any]) -> dict[str, str]:

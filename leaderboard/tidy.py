@@ -14,7 +14,7 @@ FIELDS = (
     *("table", "dataset", "fingerprint", "protocol", "harness"),
     *("row", "model", "kind", "variant", "settings", "recipe"),
     *("group", "metric", "split", "unit", "higher_is_better", "hardware"),
-    *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed"),
+    *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed", "interrupted"),
 )
 TRAINED = ("training_seconds", "epoch_seconds")  # from score records, on whatever they ran
 UNITS = {"%": "share", "": ""}
@@ -98,6 +98,7 @@ def _line(
         "seeds": len(row.records),
         "diverged": row.count("diverged"),
         "failed": row.count("failed"),
+        "interrupted": row.count("interrupted"),
     }
     if column is None or entry is None:
         return line
