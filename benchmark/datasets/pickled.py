@@ -31,13 +31,14 @@ MOST_DIMENSIONS = 8
 LONGEST_DIMENSION = 2**40
 MOST_NUMERIC_KEYS = 1000  # of a dict; the hashes of texts are secret, those of numbers can collide
 LONGEST_KEY = 4096
+LONGEST_TEXT = 2**28  # bytes of an entry of an array
 VIEWED = 4096  # longer bytes stay where they are in the file
 _MIB = 2**20
 
 
 def seconds(size: int) -> int:
     """The processor time that reading a file of so many bytes may take."""
-    return 3 + size // (4 * _MIB)
+    return 3 + size // (8 * _MIB)
 
 
 def memory(size: int) -> int:
@@ -441,9 +442,9 @@ def _dtype(machine: Machine, arguments: tuple[Any, ...]) -> _Dtype:
     found = re.fullmatch(r"[<>|=]?([fiubcUSO])([0-9]{1,9})", text) if type(text) is str else None
     if found:
         kind, size = found[1], int(found[2]) * (4 if found[1] == "U" else 1)
-        if size in _SIZES.get(kind, (size,)) and size > 0:
+        if size in _SIZES.get(kind, (size,)) and 0 < size <= LONGEST_TEXT:
             return _Dtype(kind, size)
-    shown = _cut(ascii(text)) if type(text) is str else "another type"
+    shown = _cut(ascii(text)) if type(text) is str else "that is no text"
     raise Refused(
         f"has an array of dtype {shown}; arrays of plain numbers, yes-no values and texts are read"
     )
@@ -793,19 +794,24 @@ def _encoded(value: Any) -> bytes:
 def _answer(size: int) -> tuple[list[bytes], list[_Array]]:
     """The JSON to answer with, and the arrays whose bytes follow it."""
     try:
-        if not size:
-            raise _unreadable("it is empty")
-        machine = Machine(mmap.mmap(0, 0, access=mmap.ACCESS_READ))
-        content = _encoded(machine.run())
-        if len(content) > most_content(size):
-            raise _repeated()
-        arrays = [[array.dtype, array.shape, array.axes] for array in machine.arrays]
-        return [_encoded({"arrays": arrays}), content], machine.arrays
+        return _read(size)
     except Refused as refused:
         return [_encoded({"refused": str(refused)})], []
     except MemoryError:
-        sentence = f"needs more than {memory(size) // _MIB} MiB to be read; do not trust this file"
-        return [_encoded({"refused": sentence})], []
+        pass  # there is room for an answer only after what was read has gone
+    sentence = f"needs more than {memory(size) // _MIB} MiB to be read; do not trust this file"
+    return [_encoded({"refused": sentence})], []
+
+
+def _read(size: int) -> tuple[list[bytes], list[_Array]]:
+    if not size:
+        raise _unreadable("it is empty")
+    machine = Machine(mmap.mmap(0, 0, access=mmap.ACCESS_READ))
+    content = _encoded(machine.run())
+    if len(content) > most_content(size):
+        raise _repeated()
+    arrays = [[array.dtype, array.shape, array.axes] for array in machine.arrays]
+    return [_encoded({"arrays": arrays}), content], machine.arrays
 
 
 def main() -> None:

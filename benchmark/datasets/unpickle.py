@@ -40,7 +40,7 @@ def read_pickle(path: Path | str) -> Any:
         UserError: it is no regular file or cannot be opened, is truncated or no pickle, asks for
             any other name, or takes too much time or memory.
     """
-    name = visible(repr(Path(path).name))
+    name = visible(repr(Path(path).name[:100]))
     descriptor = _open(path, name)
     try:
         size = os.fstat(descriptor).st_size
