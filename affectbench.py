@@ -471,13 +471,17 @@ def data_import(
         Path, typer.Option("--data", envvar="AFFECTBENCH_DATA", help="Where datasets lie.")
     ] = Path("data"),
 ) -> None:
-    """Convert a foreign layout once into the native one; nothing in a pickle is run."""
+    """Convert a foreign layout once into the native one.
+
+    A pickle is read without the pickle module: a process that can write no files follows the few
+    opcodes that arrays, numbers, texts and plain containers need, and refuses all others.
+    """
     from benchmark.datasets.convert import import_dataset
 
     screen = console()
     for sentence in import_dataset(path, data / name, name):
-        screen.print(sentence)
-    screen.print(f"written to {data / name}; use it with -d {name} --data {data}")
+        screen.print(escape(sentence))
+    screen.print(escape(f"written to {data / name}; use it with -d {name} --data {data}"))
 
 
 def _split(values: list[str] | None) -> list[str]:

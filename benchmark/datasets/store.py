@@ -17,6 +17,7 @@ from benchmark.datasets.files import file_digest, read_manifest, safe_name
 from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
+from benchmark.naming import check_name
 from benchmark.task import Task
 
 FORMAT = "affectbench-1"
@@ -62,10 +63,12 @@ def write_dataset(
         licence: the terms of the data.
 
     Raises:
-        UserError: the folder exists, a split is missing, or the disk refuses (nothing is left).
+        UserError: no folder can have the name, the folder exists, a split is missing, or the disk
+            refuses (nothing is left).
     """
     target = Path(folder)
-    if target.exists():
+    check_name("the dataset", name)
+    if os.path.lexists(target):
         raise UserError(f"{target.name!r} is already there; remove it or choose another name")
     if set(splits) != set(SPLITS):
         raise UserError(f"a dataset needs the splits {', '.join(SPLITS)}, got {', '.join(splits)}")
