@@ -319,7 +319,7 @@ def test_a_hostile_name_breaks_no_format(tmp_path: Path) -> None:
     assert len(widths) == 1
     assert not any(sign in page.replace("<u>", "").replace("</u>", "") for sign in ("<b>", "<i>"))
     assert r"## a\|b \_\<i\>, protocol quick" in page
-    assert r"\[my\]\_\*model\*\|\<b\> x\$y\$\&%#{z}\\\`\~^" in page
+    assert r"\[my\]\_\*model\*\|\<b\> x\$y\$\&%\#{z}\\\`\~^" in page
     paper = latex([table]).splitlines()
     own = [line for line in paper if r"my]\_*model*" in line]
     assert len(own) == 3

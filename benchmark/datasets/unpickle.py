@@ -24,6 +24,9 @@ from benchmark.naming import visible
 
 GRACE = 6  # seconds that may pass beyond the processor time that reading may take
 LAST_SIGN = 0x10FFFF  # of Unicode
+# What an answer may raise that is none.
+MALFORMED = (EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+MALFORMED = (*MALFORMED, RecursionError)
 _DTYPE = re.compile(r"[<>|][fiubcUS][0-9]{1,9}")
 # What Python may need to start; nothing that makes it run other code.
 _NEEDED = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -55,7 +58,7 @@ def read_pickle(path: Path | str) -> Any:
             return _receive(stream, size, name)
     except UserError:
         raise
-    except (EOFError, ValueError, TypeError, LookupError, AttributeError):
+    except MALFORMED:
         raise _ended(reader.wait(), size, name) from None
     except MemoryError:
         raise UserError(
