@@ -25,8 +25,10 @@ from benchmark.naming import visible
 GRACE = 6  # seconds that may pass beyond the processor time that reading may take
 LAST_SIGN = 0x10FFFF  # of Unicode
 # What an answer may raise that is none.
-MALFORMED = (EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-MALFORMED = (*MALFORMED, RecursionError)
+MALFORMED = (
+    *(EOFError, ValueError, TypeError, LookupError),
+    *(AttributeError, ArithmeticError, RecursionError),
+)
 _DTYPE = re.compile(r"[<>|][fiubcUS][0-9]{1,9}")
 # What Python may need to start; nothing that makes it run other code.
 _NEEDED = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
