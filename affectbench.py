@@ -429,13 +429,15 @@ def data_ls(data: DataOption = None) -> None:
     from rich.table import Table
 
     from benchmark.datasets.load import list_datasets
+    from benchmark.naming import visible
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("dataset", "task", "train/valid/test", "text, audio, vision", "format"):
         table.add_column(header)
     for entry in list_datasets(data):
         dims = "/".join(map(str, entry.dims.values()))
-        table.add_row(entry.name, entry.problem or entry.task, entry.shape, dims, entry.format)
+        says = escape(visible(entry.problem or entry.task))
+        table.add_row(escape(visible(entry.name)), says, entry.shape, dims, entry.format)
     console().print(table)
 
 
@@ -445,12 +447,14 @@ def data_check(
 ) -> None:
     """Examine a dataset: sizes, widths, NaN, labels, duplicates, overlap between splits."""
     from benchmark.datasets.doctor import examine
+    from benchmark.naming import visible
 
     screen = console()
     colours = {"error": "red", "warning": "yellow", "ok": "green"}
     findings = examine(dataset, data)
     for finding in findings:
-        screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {escape(finding.sentence)}")
+        sentence = escape(visible(finding.sentence))
+        screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {sentence}")
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -709,10 +713,12 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         from benchmark.errors import UserError
+        from benchmark.naming import visible
 
         if _debugging() or not isinstance(error, UserError):
             raise
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
+        sentence = f"error: {visible(str(error))}"
+        Console(stderr=True, highlight=False).print(sentence, markup=False, soft_wrap=True)
         sys.exit(2)
 
 

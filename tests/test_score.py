@@ -96,7 +96,7 @@ def test_a_file_that_is_no_table_is_one_sentence(root):
     for content in (b"", b"\xff\xfe\x00\x80", b'id,prediction\n"open'):
         (root / "p.csv").write_bytes(content)
         refusal(read, root, "scores", root / "p.csv")
-    assert "no readable CSV" in refusal(read, root, "scores", root / "scores")
+    assert "is no file but a folder" in refusal(read, root, "scores", root / "scores")
 
 
 # What cannot be
