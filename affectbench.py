@@ -104,7 +104,7 @@ def _start(
 def console() -> Console:
     """Standard output, at least 120 columns wide where it is no terminal."""
     terminal = sys.stdout.isatty()
-    return Console(width=None if terminal else 140, highlight=False)
+    return Console(width=None if terminal else 140, highlight=False, emoji=False)
 
 
 @app.command()
@@ -718,7 +718,9 @@ def main() -> None:
         if _debugging() or not isinstance(error, UserError):
             raise
         sentence = f"error: {visible(str(error))}"
-        Console(stderr=True, highlight=False).print(sentence, markup=False, soft_wrap=True)
+        Console(stderr=True, highlight=False, emoji=False).print(
+            sentence, markup=False, soft_wrap=True
+        )
         sys.exit(2)
 
 

@@ -183,7 +183,7 @@ class Labels:
         if label.ndim != 2:
             if self.keys and self.chosen:
                 raise unknown(f"label of {self.dataset!r}", self.column, self.keys)
-            raise NotFound(
+            raise (NotFound if self.chosen else UserError)(
                 f"{place} has one label a sample and so no column {shown(self.column)}; leave it "
                 f"out"
             )
@@ -198,7 +198,8 @@ class Labels:
         if 0 <= _place(self.column) < count:
             return _place(self.column)
         known = names or [str(number) for number in range(count)]
-        raise unknown(f"label of {self.dataset!r}", self.column, known)
+        error = unknown(f"label of {self.dataset!r}", self.column, known)
+        raise error if self.chosen else UserError(f"{error} (labels.column in dataset.json)")
 
     @property
     def _names(self) -> list[str]:

@@ -113,6 +113,8 @@ def _find_whole(name: str, data: Path | str | None) -> Source:
 
 
 def _find_folder(name: str, root: Path | None) -> Path | None:
+    if not name:
+        return None
     try:
         candidates = [*([] if root is None else [root / name]), Path(name).expanduser()]
         return next((path for path in candidates if path.is_dir()), None)

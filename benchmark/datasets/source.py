@@ -154,6 +154,12 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
     place = f"the {split.name} split of {dataset!r}"
     if not len(split):
         raise UserError(f"{place} is empty; every split needs at least one sample")
+    if train is not None and split.extra.keys() != train.extra.keys():
+        names = " and ".join(sorted(split.extra.keys() ^ train.extra.keys()))
+        raise UserError(
+            f"{names} is in only one of {place} and the training split; give it in every split or "
+            f"in none"
+        )
     for name in (*MODALITIES, *split.extra):
         values = split.sequences(name).values
         if not np.isfinite(values).all():

@@ -287,9 +287,7 @@ def open_store(folder: Path) -> Source:
         read=lambda split: _read_split(folder, split, known),
         read_ids=lambda split: _read_array(folder, f"{split}.ids.npy", known.arrays),
         digest=digest([task, {file: entry.blake2 for file, entry in known.arrays.items()}]),
-        vocabulary=None
-        if known.vocabulary is None
-        else Vocabulary(**known.vocabulary.model_dump()),
+        vocabulary=_vocabulary(folder, known),
         encoder=known.encoder,
         provenance={
             **known.provenance,
@@ -413,7 +411,8 @@ def _tokens(
             f"{place} has tokens of shape {ids.shape}, their lengths {lengths.shape} and words "
             f"{words.shape}; import the data again"
         )
-    _refuse_outside(f"token_ids of {place}", ids, 0, (vocabulary.size if vocabulary else MOST_TOKENS) - 1)
+    size = MOST_TOKENS if vocabulary is None else vocabulary.size
+    _refuse_outside(f"token_ids of {place}", ids, 0, size - 1)
     _refuse_outside(f"token_lengths of {place}", lengths, 0, ids.shape[1])
     _refuse_outside(f"token_words of {place}", words, -1, WORDS)
     return Tokens(ids, np.array(lengths), words)
