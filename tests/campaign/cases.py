@@ -23,7 +23,12 @@ from benchmark.registry import list_models
 
 SECONDS = 5.0
 MIB = 500  # beyond what the process has before it begins
-NEEDED = ("benchmark.datasets.doctor", "benchmark.score", "leaderboard.table")
+NEEDED = (
+    "benchmark.datasets.doctor",
+    "benchmark.score",
+    "leaderboard.table",
+    "leaderboard.terminal",
+)
 OWNED = "owned"  # a payload that runs makes a file of this name in the folder above its case
 
 
