@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test bench lint clean
+.PHONY: run test campaign bench lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/affectbench run $(ARGS)
@@ -16,6 +16,9 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+campaign: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.campaign $(ARGS)
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/test_speed.py --benchmark-enable --benchmark-only -q -s $(ARGS)

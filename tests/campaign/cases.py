@@ -41,6 +41,8 @@ class Case:
     codes: exit codes that are right.
     says: what standard output and standard error together must contain.
     writes: whether the command may leave files of its own in the folder.
+    check: looks at the folder and at what was said afterwards, and returns a sentence for each
+        thing that is wrong.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Case:
     codes: tuple[int, ...] = (2,)
     says: str = ""
     writes: bool = False
+    check: Callable[[Path, str], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def run_case(case: Case, root: Path, *, seconds: float = SECONDS, mib: float = M
         if not (case.writes and name.startswith("work/")):
             wrong.append(f"wrote {name}")
     wrong += [f"deleted {name}" for name in sorted(before - after)]
+    if case.check is not None and code >= 0:
+        wrong += case.check(folder, output)
     return Result(case, code, output, elapsed, more, tuple(wrong))
 
 
