@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -233,9 +234,10 @@ def _too_much(place: str, size: int, total: int) -> UserError:
 
 
 def _read_array(stream: IO[bytes], place: str, member: zipfile.ZipInfo, size: int) -> NDArray[Any]:
-    shape, dtype, start = read_header(stream, place)
-    items = math.prod(shape)
-    if items * dtype.itemsize != member.file_size - start:
+    begin = stream.read(HEADER)
+    header = read_header(begin, place)
+    shape, dtype, start = header.shape, header.dtype, header.start
+    if header.bytes != member.file_size - start:
         raise UserError(
             f"{place} has {member.file_size - start} bytes for {dtype} of shape "
             f"{clipped(str(shape))}; it is truncated or changed, write it again"
@@ -244,24 +246,41 @@ def _read_array(stream: IO[bytes], place: str, member: zipfile.ZipInfo, size: in
         raise UserError(
             f"{place} has {shape[0]} rows in a file of {size} bytes; no samples take so little"
         )
-    if 4 * items > FREE + RATIO * size:
-        raise _too_much(place, size, 4 * items)
-    stream.seek(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in `read_header`
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    if array.dtype.kind == "U":
+    if 4 * math.prod(shape) > FREE + RATIO * size:
+        raise _too_much(place, size, 4 * math.prod(shape))
+    content = begin[start:] + stream.read()
+    array: NDArray[Any] = np.ndarray(shape, dtype, content, order="F" if header.fortran else "C")
+    if dtype.kind == "U":
         refuse_no_unicode(array, place)
     return array
 
 
-def read_header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and type of an array as its file says, and where its numbers begin.
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its array, the numbers of which begin at byte `start`."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    start: int
+
+    @property
+    def bytes(self) -> int:
+        """Of all its numbers."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(begin: bytes, place: str) -> Header:
+    """The header of an array.
+
+    Args:
+        begin: the first bytes of its file, `HEADER` at most.
+        place: the array in words, for sentences.
 
     Raises:
         UserError: the header is broken, or the array holds no plain numbers or texts.
     """
-    begin = io.BytesIO(stream.read(HEADER))
+    stream = io.BytesIO(begin)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -269,7 +288,7 @@ def read_header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtyp
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # python's own, about what the header holds
-            shape, _, dtype = readers[np.lib.format.read_magic(begin)](begin)
+            shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
     except Exception:  # the header is parsed as Python, and odd types fail in many ways
         raise UserError(
             f"{place} has no header that numpy wrote; write it again with numpy.save or numpy.savez"
@@ -278,10 +297,8 @@ def read_header(stream: IO[bytes], place: str) -> tuple[tuple[int, ...], np.dtyp
         holds = "pickled objects" if dtype.hasobject else clipped(str(dtype))
         raise UserError(f"{place} holds {holds}; write plain numbers or texts")
     if any(count < 0 or isinstance(count, bool) for count in shape):
-        raise UserError(
-            f"{place} has the shape {clipped(str(shape))}; write it again with numpy.savez"
-        )
-    return shape, dtype, begin.tell()
+        raise UserError(f"{place} has the shape {clipped(str(shape))}; write it again with numpy")
+    return Header(shape, fortran, dtype, stream.tell())
 
 
 def refuse_no_unicode(array: NDArray[Any], place: str) -> None:

@@ -2,94 +2,39 @@
 
 import glob
 import json
-import math
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.files import (
-    file_digest,
-    named,
-    read_header,
-    read_manifest,
-    refuse_no_unicode,
-    regular,
+from benchmark.datasets.files import file_digest, named, read_manifest
+from benchmark.datasets.native import (
+    MOST_TOKENS,
+    WORDS,
+    Manifest,
+    StoredVocabulary,
+    garbled,
+    parse,
+    read_array,
+    refuse_outside,
+    refuse_type,
 )
 from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
-from benchmark.naming import below, check_name, clipped, shown, visible
+from benchmark.naming import check_name, clipped, shown
 from benchmark.parts import hold, remove_dead
 from benchmark.task import Task
 
 FORMAT = "affectbench-1"
-TEXTS = ("ids", "groups", "transcripts")
-MOST_TOKENS = 2**31  # of a vocabulary
-WORDS = 2**16  # most words of a transcript that a token can name
-
-Count = Annotated[int, Field(ge=0)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
-
-
-class _Entry(_Strict):
-    """One array of a split: what was written."""
-
-    shape: list[Count]
-    dtype: str
-    bytes: Count
-    blake2: str
-
-
-class _Vocabulary(_Strict):
-    """Size and special ids, all below it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    size: Annotated[int, Field(ge=1, lt=MOST_TOKENS)]
-    pad: Count
-    unknown: Count
-    start: Count
-    end: Count
-    mask: Count
-
-
-class _Sizes(_Strict):
-    train: Count
-    valid: Count
-    test: Count
-
-
-class _Labels(_Strict):
-    neutral: float | None = None
-
-
-class _Manifest(_Strict):
-    """The `dataset.json` of a native folder."""
-
-    name: str
-    task: dict[str, Any]
-    splits: _Sizes
-    arrays: dict[str, _Entry]
-    vocabulary: _Vocabulary | None
-    encoder: str
-    provenance: dict[str, Any]
-    features: dict[str, Any]
-    padding: dict[str, Any]
-    licence: str
-    labels: _Labels = _Labels()
 
 
 def is_native_folder(folder: Path) -> bool:
@@ -276,7 +221,7 @@ def open_store(folder: Path) -> Source:
             f"{shown(folder.name)} has format {shown(manifest.get('format'))}, this version reads "
             f"{FORMAT!r}; import the data again"
         )
-    known = _parse(folder, manifest)
+    known = parse(folder, manifest)
     stated = manifest.get("labels", {}).get("neutral")  # as written: it is part of the digest
     task = known.task | ({} if stated is None else {"neutral": stated})
     neutral = known.provenance.get("neutral", "stated") if stated is None else "stated"
@@ -286,7 +231,7 @@ def open_store(folder: Path) -> Source:
         format="native",
         sizes=known.splits.model_dump(),
         read=lambda split: _read_split(folder, split, known),
-        read_ids=lambda split: _read_array(folder, f"{split}.ids.npy", known.arrays),
+        read_ids=lambda split: read_array(folder, f"{split}.ids.npy", known.arrays),
         digest=digest([task, {file: entry.blake2 for file, entry in known.arrays.items()}]),
         vocabulary=_vocabulary(folder, known),
         encoder=known.encoder,
@@ -298,28 +243,12 @@ def open_store(folder: Path) -> Source:
     )
 
 
-def _parse(folder: Path, manifest: Mapping[str, Any]) -> _Manifest:
-    try:
-        return _Manifest.model_validate(manifest)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = clipped(".".join(map(str, first["loc"])))
-        what = "is missing" if first["type"] == "missing" else f"is {shown(first['input'])}"
-        raise _garbled(folder, f"{place}, which {what}") from None
-
-
-def _garbled(folder: Path, what: str) -> UserError:
-    return UserError(
-        f"dataset.json of {shown(folder.name)} lacks or garbles {what}; import the data again"
-    )
-
-
-def _vocabulary(folder: Path, known: _Manifest) -> Vocabulary | None:
+def _vocabulary(folder: Path, known: Manifest) -> Vocabulary | None:
     if known.vocabulary is None:
         return None
     values = known.vocabulary.model_dump()
     if any(values[name] >= values["size"] for name in values if name != "size"):
-        raise _garbled(folder, "vocabulary, whose special ids are not below its size")
+        raise garbled(folder, "vocabulary, whose special ids are not below its size")
     return Vocabulary(**values)
 
 
@@ -330,14 +259,14 @@ def _task(folder: Path, values: dict[str, Any]) -> Task:
         raise UserError(f"dataset.json of {shown(folder.name)}: {error}") from None
 
 
-def _read_split(folder: Path, split: str, manifest: _Manifest) -> Split:
+def _read_split(folder: Path, split: str, manifest: Manifest) -> Split:
     files, size = manifest.arrays, getattr(manifest.splits, split)
     keys = [
         file.removeprefix(f"{split}.").removesuffix(".npy")
         for file in files
         if file.startswith(f"{split}.")
     ]
-    arrays = {key: _read_array(folder, f"{split}.{key}.npy", files) for key in keys}
+    arrays = {key: read_array(folder, f"{split}.{key}.npy", files) for key in keys}
     required = {
         "ids",
         "label",
@@ -355,7 +284,7 @@ def _read_split(folder: Path, split: str, manifest: _Manifest) -> Split:
                 f"{place} has {len(array) if array.ndim else 'no'} rows for {size} samples; "
                 f"import the data again"
             )
-        _refuse_type(key, array, place)
+        refuse_type(key, array, place)
 
     def pair(name: str) -> Sequences:
         place = clipped(f"{folder.name}/{split}.{name}.npy")
@@ -365,7 +294,7 @@ def _read_split(folder: Path, split: str, manifest: _Manifest) -> Split:
                 f"{place} has shape {values.shape}, not (samples, steps, features), or no lengths "
                 f"beside it; import the data again"
             )
-        _refuse_outside(f"{name}_lengths of {place}", lengths, 0, values.shape[1])
+        refuse_outside(f"{name}_lengths of {place}", lengths, 0, values.shape[1])
         return Sequences(values, np.array(lengths))
 
     def names(prefix: str) -> list[str]:
@@ -395,7 +324,7 @@ def _read_split(folder: Path, split: str, manifest: _Manifest) -> Split:
 
 
 def _tokens(
-    arrays: Mapping[str, NDArray[Any]], place: str, vocabulary: _Vocabulary | None
+    arrays: Mapping[str, NDArray[Any]], place: str, vocabulary: StoredVocabulary | None
 ) -> Tokens | None:
     keys = ("token_ids", "token_lengths", "token_words")
     there = [key for key in keys if key in arrays]
@@ -413,74 +342,7 @@ def _tokens(
             f"{words.shape}; import the data again"
         )
     size = MOST_TOKENS if vocabulary is None else vocabulary.size
-    _refuse_outside(f"token_ids of {place}", ids, 0, size - 1)
-    _refuse_outside(f"token_lengths of {place}", lengths, 0, ids.shape[1])
-    _refuse_outside(f"token_words of {place}", words, -1, WORDS)
+    refuse_outside(f"token_ids of {place}", ids, 0, size - 1)
+    refuse_outside(f"token_lengths of {place}", lengths, 0, ids.shape[1])
+    refuse_outside(f"token_words of {place}", words, -1, WORDS)
     return Tokens(ids, np.array(lengths), words)
-
-
-def _refuse_outside(what: str, values: NDArray[Any], low: int, high: int) -> None:
-    if values.size and (values.min() < low or values.max() > high):
-        raise UserError(
-            f"{what} reach from {values.min()} to {values.max()}, allowed are {low} to {high}; "
-            f"import the data again"
-        )
-
-
-def _refuse_type(key: str, array: NDArray[Any], place: str) -> None:
-    """Stop at an array of another type or number of axes than one of this name has."""
-    if key in TEXTS:
-        sound = array.dtype.kind == "U" and array.ndim == 1
-    elif key.startswith("token_") or key.endswith("_lengths"):
-        sound = array.dtype == np.int64
-    elif key == "label":
-        sound = array.dtype in (np.int64, np.float32)
-    elif key == "oracle":
-        sound = array.dtype == np.float32 and array.ndim <= 2 and bool(np.isfinite(array).all())
-    else:
-        sound = array.dtype == np.float32
-    if not sound:
-        raise UserError(
-            f"{place} is {array.dtype} of shape {array.shape}, which no array of this name is; "
-            f"import the data again"
-        )
-
-
-def _read_array(folder: Path, file: str, entries: Mapping[str, _Entry]) -> Any:
-    """A read-only memory map, after its file was found whole."""
-    place = clipped(f"{folder.name}/{file}")
-    if file not in entries:
-        raise UserError(f"dataset.json of {folder.name!r} does not list {file}; import it again")
-    entry = entries[file]
-    if "/" in file or "\\" in file:
-        raise UserError(
-            f"dataset.json of {folder.name!r} lists {shown(file)}, which is no file name"
-        )
-    path = below(folder, file)
-    if not path.exists():
-        raise UserError(f"{place} is missing; import the data again")
-    with regular(path, place) as stream:
-        size = path.stat().st_size
-        if size != entry.bytes:
-            raise UserError(
-                f"{place} has {size} bytes, {entry.bytes} were written; it is truncated or "
-                f"changed, import the data again"
-            )
-        shape, dtype, start = read_header(stream, place)
-        if list(shape) != entry.shape or dtype.str != entry.dtype:
-            raise UserError(
-                f"{place} is {dtype.str} of shape {clipped(str(shape))}, dataset.json says "
-                f"{clipped(entry.dtype)} of shape {clipped(str(tuple(entry.shape)))}; import the "
-                f"data again"
-            )
-        if size != start + math.prod(shape) * dtype.itemsize:
-            raise UserError(f"{place} holds more or less than its shape; import the data again")
-        if file_digest(path) != entry.blake2:
-            raise UserError(f"{place} is not what was written (its hash differs); import it again")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{place} cannot be read: {visible(str(error))}") from None
-    if array.dtype.kind == "U":
-        refuse_no_unicode(array, place)
-    return array

@@ -773,6 +773,10 @@ def _natives() -> list[Case]:
             "shape": [12], "dtype": "<f4", "bytes": 10, "blake2": "x"})),
         _native("absolute-entry", _key("arrays", "train./etc/passwd.npy", to={
             "shape": [12], "dtype": "<f4", "bytes": 10, "blake2": "x"})),
+        _native("zero-byte-entry", _key("arrays", "train.a\0b.npy", to={
+            "shape": [12], "dtype": "<f4", "bytes": 10, "blake2": "x"})),
+        _native("long-entry", _key("arrays", f"train.{'x' * 5000}.npy", to={
+            "shape": [12], "dtype": "<f4", "bytes": 10, "blake2": "x"})),
         _native("token-ids-beyond", _array("token_ids", _filled(60))),
         _native("token-ids-huge", _array("token_ids", _filled(2**62))),
         _native("token-ids-negative", _array("token_ids", _filled(-1), "test")),
