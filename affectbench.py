@@ -1,5 +1,6 @@
 """The front door: the `affectbench` command parses, calls and prints, with no logic of its own."""
 
+import io
 import json
 import os
 import sys
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.text import Text
 
     from benchmark.execute import Event, Outcome
     from benchmark.grid import Plan
@@ -101,10 +103,33 @@ def _start(
     """Options before the command."""
 
 
+class _Screen(Console):
+    """Shows text as it is: no part is markup or the name of an emoji, and no sign is unseen."""
+
+    def __init__(self, **options: Any):
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> "Text":
+        """Every string that is printed, also in a cell of a table, comes through here."""
+        from benchmark.naming import visible
+
+        return super().render_str(visible(text), **options)
+
+
+def _coloured(*parts: str | tuple[str, str]) -> "Text":
+    """A line of texts, those in a pair with its colour."""
+    from rich.text import Text
+
+    from benchmark.naming import visible
+
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((visible(text), colour) for text, colour in pairs))
+
+
 def console() -> Console:
     """Standard output, at least 120 columns wide where it is no terminal."""
     terminal = sys.stdout.isatty()
-    return Console(width=None if terminal else 140, highlight=False)
+    return _Screen(width=None if terminal else 140)
 
 
 @app.command()
@@ -306,7 +331,7 @@ def ls(
             )
     screen.print(table)
     for module, reason in broken_modules().items():
-        screen.print(f"[yellow]{module} is left out: {escape(reason)}[/yellow]")
+        screen.print(f"{module} is left out: {reason}", style="yellow")
 
 
 @app.command()
@@ -331,10 +356,10 @@ def check(
         kept = sum(result.status == "passed" for result in results)
         exempt = [result.name for result in results if result.status == "exempt"]
         note = f", exempt: {', '.join(exempt)}" if exempt else ""
-        mark = "[red]✗[/red]" if bad else "[green]✓[/green]"
-        screen.print(f"{mark} {name}: {kept} of {len(results)} promises kept{note}")
+        mark = ("✗", "red") if bad else ("✓", "green")
+        screen.print(_coloured(mark, f" {name}: {kept} of {len(results)} promises kept{note}"))
         for result in bad:
-            screen.print(f"    [red]{result.name}[/red]: {escape(result.sentence)}")
+            screen.print(_coloured("    ", (result.name, "red"), f": {result.sentence}"))
     if broken:
         raise typer.Exit(1)
 
@@ -458,7 +483,8 @@ def data_check(
     colours = {"error": "red", "warning": "yellow", "ok": "green"}
     findings = examine(dataset, data)
     for finding in findings:
-        screen.print(f"[{colours[finding.level]}]{finding.level:7}[/] {escape(finding.sentence)}")
+        level = f"{finding.level:7}", colours[finding.level]
+        screen.print(_coloured(level, f" {finding.sentence}"))
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -471,7 +497,11 @@ def data_import(
         Path, typer.Option("--data", envvar="AFFECTBENCH_DATA", help="Where datasets lie.")
     ] = Path("data"),
 ) -> None:
-    """Convert a foreign layout once into the native one; nothing in a pickle is run."""
+    """Convert a foreign layout once into the native one.
+
+    A pickle is read without the pickle module: a process that can write no files follows the few
+    opcodes that arrays, numbers, texts and plain containers need, and refuses all others.
+    """
     from benchmark.datasets.convert import import_dataset
 
     screen = console()
@@ -574,11 +604,11 @@ class _progress:
             )
 
             self.live = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=self.screen,
                 transient=True,
             )
@@ -594,14 +624,13 @@ class _progress:
         """Show one event."""
         cell = event.plan.cell
         if event.kind == "unreadable":
-            self.screen.print(event.sentence, markup=False, style="yellow")
+            self.screen.print(event.sentence, style="yellow")
             return
         if event.kind in ("declined", "broken"):
             verb = "is left out" if event.kind == "declined" else "breaks the"
             self.screen.print(
                 f"{cell.dataset}/{cell.model} {verb}{':' if event.kind == 'declined' else ''} "
                 f"{event.sentence}",
-                markup=False,
                 style="yellow",
             )
             return
@@ -611,15 +640,17 @@ class _progress:
             self._draw(event)
         elif event.kind == "finished" and event.record is not None:
             self.screen.print(
-                f"[{self.finished}/{self.total}] {cell.title}: {_sentence(event.record)}",
-                markup=False,
+                f"[{self.finished}/{self.total}] {cell.title}: {_sentence(event.record)}"
             )
 
     def _draw(self, event: "Event") -> None:
         """Bring the live display up to date."""
+        from benchmark.naming import visible
+
         key = event.plan.cell.key
         if event.kind == "started":
-            self.lines[key] = self.live.add_task(escape(event.plan.cell.title), total=None, note="")
+            title = visible(event.plan.cell.title)
+            self.lines[key] = self.live.add_task(title, total=None, note="")
         elif event.kind == "epoch" and event.epoch is not None and key in self.lines:
             name, value = next(iter(event.epoch.valid.items()), ("", None))
             note = "" if value is None else f"valid {name} {value:.3f}"
@@ -646,7 +677,7 @@ def _sentence(record: Any) -> str:
 
 def _telling(screen: Console) -> "Callable[[str], None]":
     """Prints a sentence about a file that is left out."""
-    return lambda sentence: screen.print(sentence, markup=False, style="yellow")
+    return lambda sentence: screen.print(sentence, style="yellow")
 
 
 def _write_tables(
@@ -688,11 +719,11 @@ def _print_summary(screen: Console, outcome: "Outcome", written: list[Path], out
     for sentence, problems in told.items():
         titles = ", ".join(problem.title for problem in problems[:3])
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        screen.print(f"[red]{escape(titles)}{more}[/red]: {escape(sentence)}")
+        screen.print(_coloured((f"{titles}{more}", "red"), f": {sentence}"))
         if _debugging() and problems[0].traceback:
-            screen.print(problems[0].traceback, markup=False)
+            screen.print(problems[0].traceback)
     tables = [path.name for path in written if path.parent == output]
-    screen.print(f"{', '.join(tables)} and plots/ in {escape(str(output))}")
+    screen.print(f"{', '.join(tables)} and plots/ in {output}")
 
 
 def _debugging() -> bool:
@@ -701,6 +732,9 @@ def _debugging() -> bool:
 
 def main() -> None:
     """Run the command; a user's mistake ends in one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what it cannot encode, as a code
     if "--debug" in sys.argv:
         os.environ["AFFECTBENCH_DEBUG"] = "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
@@ -714,7 +748,7 @@ def main() -> None:
 
         if _debugging() or not isinstance(error, UserError):
             raise
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, soft_wrap=True)
+        _Screen(stderr=True).print(f"error: {error}", soft_wrap=True)
         sys.exit(2)
 
 

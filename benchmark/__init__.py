@@ -1,14 +1,18 @@
 """The harness: it knows no model, no corruption and no table."""
 
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.config import Protocol, TrainConfig
-from benchmark.datasets.load import load_dataset
-from benchmark.errors import UserError
-from benchmark.evaluate import EvaluationContext
-from benchmark.execute import run, to_frame
-from benchmark.model import Batches, Dims, Model, Output, parameter_groups
-from benchmark.registry import create_model, list_models, register_evaluation, register_model
-from benchmark.task import Task, multiclass, multilabel, regression
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.batch import MODALITIES, Batch, Stream
+    from benchmark.config import Protocol, TrainConfig
+    from benchmark.datasets.load import load_dataset
+    from benchmark.errors import UserError
+    from benchmark.evaluate import EvaluationContext
+    from benchmark.execute import run, to_frame
+    from benchmark.model import Batches, Dims, Model, Output, parameter_groups
+    from benchmark.registry import create_model, list_models, register_evaluation, register_model
+    from benchmark.task import Task, multiclass, multilabel, regression
 
 __all__ = [
     "MODALITIES",
@@ -35,3 +39,28 @@ __all__ = [
     "run",
     "to_frame",
 ]
+_HOMES = {
+    "batch": ("MODALITIES", "Batch", "Stream"),
+    "config": ("Protocol", "TrainConfig"),
+    "datasets.load": ("load_dataset",),
+    "errors": ("UserError",),
+    "evaluate": ("EvaluationContext",),
+    "execute": ("run", "to_frame"),
+    "model": ("Batches", "Dims", "Model", "Output", "parameter_groups"),
+    "registry": ("create_model", "list_models", "register_evaluation", "register_model"),
+    "task": ("Task", "multiclass", "multilabel", "regression"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name from its home when it is first asked for: tables need no PyTorch."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(importlib.import_module(f"benchmark.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'benchmark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -31,7 +31,7 @@ class TrainConfig(BaseModel):
     Rates are per optimiser step, durations in epochs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     lr: float = Field(1e-3, gt=0, description="learning rate of everything but the text encoder")
@@ -65,7 +65,7 @@ class TrainConfig(BaseModel):
 class Protocol(BaseModel):
     """The rules that every model of a comparison shares."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     max_epochs: int = Field(ge=0, description="cap on every model's epochs")

@@ -3,18 +3,25 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 200  # letters of a name in a sentence; a search for near names takes long for more
+
 
 class UserError(ValueError):
     """A mistake in the input: the command prints its one sentence and no traceback."""
 
 
-def unknown(kind: str, name: str, allowed: Iterable[str]) -> UserError:
+class NotFound(UserError):
+    """What was asked for by name is not there: a dataset, one of its labels or folds."""
+
+
+def unknown(kind: str, name: str, allowed: Iterable[str]) -> NotFound:
     """Say that `name` is no known `kind`, with the nearest names or the allowed ones."""
     options = sorted(allowed)
+    name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
     near = get_close_matches(name, options, n=3, cutoff=0.5)
     hint = (
         f"did you mean {' or '.join(repr(option) for option in near)}?"
         if near
         else f"known: {', '.join(options) or 'none'}"
     )
-    return UserError(f"unknown {kind} {name!r}; {hint}")
+    return NotFound(f"unknown {kind} {name!r}; {hint}")

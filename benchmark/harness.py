@@ -21,7 +21,7 @@ DECISIVE = (
     *(
         f"benchmark/datasets/{name}.py"
         for name in (
-            *("files", "folds", "labels", "npz", "source", "spec", "store", "synthetic"),
+            *("files", "folds", "labels", "native", "npz", "source", "spec", "store", "synthetic"),
             *("tokens", "vectors"),
         )
     ),

@@ -24,10 +24,10 @@ from benchmark.batch import Batch
 from benchmark.config import TrainConfig
 from benchmark.model import Dims, Model
 from benchmark.probe import Pool, infer, training_steps
+from benchmark.tied import end_with_parent
 from benchmark.words import build_model
 
 MIB = 2**20
-PR_SET_PDEATHSIG = 1  # of Linux
 LONGEST = 900.0  # seconds after which a measurement is given up
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
@@ -181,7 +181,7 @@ def _server(parent: int) -> "subprocess.Popen[bytes]":
 
 def serve(parent: int) -> None:
     """Fork a process for each job on standard input; it answers with a line of JSON."""
-    _end_with_parent(parent)
+    end_with_parent(parent)
     answer = os.dup(1)
     os.dup2(2, 1)  # a model that prints must not disturb the answers
     _import_early()
@@ -193,19 +193,11 @@ def serve(parent: int) -> None:
         own = os.getpid()
         child = os.fork() if hasattr(os, "fork") else 0
         if child == 0:
-            _end_with_parent(own)
+            end_with_parent(own)
             os.write(answer, json.dumps(_answer()).encode() + b"\n")
             os._exit(0)
         if os.waitpid(child, 0)[1] != 0:
             os.write(answer, b"{}\n")
-
-
-def _end_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when the one that started it ends, where it can."""
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if hasattr(os, "fork") and os.getppid() != parent:
-        os._exit(1)  # it has ended already
 
 
 def _header() -> bytes:

@@ -23,10 +23,9 @@ def check_name(what: str, name: object) -> str:
     """
     if isinstance(name, str) and len(name) <= LONGEST and NAME.fullmatch(name):
         return name
-    shown = repr(name) if isinstance(name, str) else f"{type(name).__name__} {name!r}"
-    shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
+    came = shown(name) if isinstance(name, str) else f"{type(name).__name__} {shown(name)}"
     raise UserError(
-        f"{what} cannot be called {visible(shown)}; a name begins with one of A-Z, a-z, 0-9 and "
+        f"{what} cannot be called {came}; a name begins with one of A-Z, a-z, 0-9 and "
         f"goes on with letters, digits and _ . + @ : - ({LONGEST} at most)"
     )
 
@@ -40,8 +39,8 @@ def below(root: Path, *parts: str) -> Path:
     path = root.joinpath(*parts)
     if not path.resolve().is_relative_to(root.resolve()):
         raise UserError(
-            f"{visible('/'.join(parts))} leads out of {visible(str(root))}; nothing is written "
-            f"there"
+            f"{visible('/'.join(parts))} leads out of {visible(str(root))}; nothing is read or "
+            f"written there"
         )
     return path
 
@@ -59,3 +58,14 @@ def visible(text: str) -> str:
         else sign.encode("unicode_escape", "backslashreplace").decode()
         for sign in text
     )
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, for a sentence."""
+    return clipped(repr(value))
+
+
+def clipped(text: str) -> str:
+    """A text for a sentence: in one line, visible, and no longer than a name."""
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return visible(short).replace("\n", "\\n")

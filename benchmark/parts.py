@@ -1,7 +1,11 @@
-"""Files that are there whole or not at all, and what writers that died left of them."""
+"""Files that are there whole or not at all, and what writers that died left of them.
+
+A writer holds a lock on what it writes, which goes with its process: a part without one is dead.
+"""
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,13 +65,21 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Keep a lock on an existing file or folder, which ends with this process at the latest."""
-    handle = _lock(path)
+    """Lock a file or folder that is there, for the life of the block.
+
+    The lock follows a rename. It waits for others; where the file system has no locks, there is
+    none.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
     try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        if handle is not None:
-            os.close(handle)
+        os.close(handle)
 
 
 def is_held(path: Path) -> bool:
@@ -79,12 +91,44 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def remove_dead(folder: Path, pattern: str) -> int:
+    """Remove the files and folders of a pattern that nobody holds.
+
+    A part that was just made is not held yet. So a writer holds the folder itself while it calls
+    this, makes its part, and begins to hold that.
+
+    Args:
+        folder: that the parts lie in.
+        pattern: of their names, as `Path.glob` takes it.
+
+    Returns:
+        How many were removed.
+    """
+    return sum(_remove_unheld(path) for path in sorted(folder.glob(pattern)))
+
+
+def _remove_unheld(path: Path) -> bool:
+    handle = _lock(path)
+    if handle is None:
+        return False
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError:  # another one removed it, or it is not ours
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
 def _lock(path: Path) -> int | None:
     """A descriptor with a lock; None where another one has it or there are none."""
     if fcntl is None:
         return None
     try:
-        handle = os.open(path, os.O_RDONLY)
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return None
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
@@ -93,15 +137,3 @@ def _lock(path: Path) -> int | None:
         os.close(handle)
         return None
     return handle
-
-
-def remove_dead(folder: Path, pattern: str) -> None:
-    """Remove files and folders that match a pattern and that no living process holds."""
-    for path in folder.glob(pattern):
-        if is_held(path):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()

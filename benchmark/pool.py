@@ -54,7 +54,10 @@ class Pool:
         method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
         self.context = mp.get_context(method)
         if method == "forkserver":
-            self.context.set_forkserver_preload(["benchmark.preload"])
+            # What a thread started would end with the thread: only the main one may tie the server.
+            tied = threading.current_thread() is threading.main_thread()
+            first = ["benchmark.leash"] if tied else []
+            self.context.set_forkserver_preload([*first, "benchmark.preload"])
             with _uninterrupted():
                 forkserver.ensure_running()
         self.listen = listen

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import marshal
 import os
 import pkgutil
@@ -19,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims, Model
-from benchmark.naming import check_name
+from benchmark.naming import check_name, shown
 from benchmark.words import build_model
 
 PACKAGES = ("robustness", "baselines", "methods")
@@ -89,6 +90,7 @@ class ModelEntry:
         for key in given:
             if key not in parameters and key not in TRAIN_FIELDS:
                 raise unknown(f"setting of {self.name}", key, [*parameters, *TRAIN_FIELDS])
+            _refuse_infinite(f"setting {key} of {self.name}", given[key])
         settings = {
             name: self._checked(name, given[name]) if name in given else parameter.default
             for name, parameter in parameters.items()
@@ -356,6 +358,14 @@ def load_plugin(path: str | Path) -> list[str]:
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )
     return own
+
+
+def _refuse_infinite(what: str, value: Any) -> None:
+    """Stop at numbers that no record can hold."""
+    try:
+        json.dumps(value, allow_nan=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        raise UserError(f"{what} is {shown(value)}; give plain values and finite numbers") from None
 
 
 def _text_of(cls: type) -> str:

@@ -1,5 +1,6 @@
 """Score predictions that were made anywhere, under the same metrics as every model here."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.config import PROTOCOLS, get_protocol
+from benchmark.csv_file import read_csv
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.datasets.spec import Dataset, Split
 from benchmark.errors import UserError, unknown
 from benchmark.harness import harness_version
 from benchmark.metrics import evaluate_metrics, refuse_impossible
+from benchmark.naming import check_name, clipped, shown
 from benchmark.records import find_records, write_record
 from benchmark.registry import list_models
 from benchmark.results import Cell, Record
@@ -81,7 +84,7 @@ def common_name(paths: Sequence[Path]) -> str:
     Raises:
         UserError: they share nothing.
     """
-    stems = [path.stem for path in paths]
+    stems = [path.stem.removesuffix(".csv") for path in paths]  # of mine.csv.gz too
     if len(stems) == 1:
         return stems[0]
     letters = takewhile(lambda letters: len(set(letters)) == 1, zip(*stems, strict=False))
@@ -95,10 +98,10 @@ def common_name(paths: Sequence[Path]) -> str:
 
 
 def _refuse_name(name: str) -> None:
-    if not name or name[0] == "." or "/" in name or "\\" in name:
-        raise UserError(
-            f"the row cannot be called {name!r}; give --name without slashes and a leading point"
-        )
+    try:
+        check_name("the row", name)
+    except UserError as error:
+        raise UserError(f"{error}; give it another name by --name") from None
     if name in {entry.name for entry in list_models()}:
         raise UserError(
             f"{name!r} is a model of this suite; call the row of your predictions otherwise by "
@@ -187,34 +190,28 @@ def read_predictions(dataset: Dataset, test: Split, path: Path) -> Floats:
         UserError: a column is missing; ids are missing, duplicate or unknown; a value is no finite
             number or no known class.
     """
-    table = _read_csv(path)
+    table = read_csv(path, len(test) + SHOWN)
     task = dataset.task
     columns = _columns(task, table, path)
-    _refuse_ids(dataset, test, path, table["id"])
-    table = table.set_index("id").loc[[str(name) for name in test.ids]]
+    table = _with_ids(dataset, test, path, table)
     if task.kind == "multiclass" and columns == ["prediction"]:
         return np.eye(len(task.names), dtype=np.float32)[_classes(task, table["prediction"], path)]
-    values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    bad = table.index[~np.isfinite(values).all(axis=1)]
+    values = np.array([list(map(_number, table[name])) for name in columns]).T  # (N, columns)
+    bad = table.index[~(np.abs(values) <= np.finfo(np.float32).max).all(axis=1)]
     if len(bad):
-        raise UserError(f"{path}: the prediction of id {str(bad[0])!r} is no finite number")
+        raise UserError(f"{path}: the prediction of id {shown(str(bad[0]))} is no finite number")
     if task.kind == "multilabel":
         values = _yes_no(values, path)
     single: Floats = values.astype(np.float32)
     return single[:, 0] if task.kind == "regression" else single
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _number(text: str) -> float:
+    """A number as CSV files have it; NaN where the text is none."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there; give a CSV with columns id and prediction") from None
-    except (ValueError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is no readable CSV: {reason}") from None
-    table.columns = table.columns.str.strip()
-    stripped: pd.DataFrame = table.apply(lambda column: column.str.strip())
-    return stripped
+        return np.nan if "_" in text else float(text)
+    except ValueError:
+        return np.nan
 
 
 def _columns(task: Task, table: pd.DataFrame, path: Path) -> list[str]:
@@ -225,41 +222,52 @@ def _columns(task: Task, table: pd.DataFrame, path: Path) -> list[str]:
     missing = [name for name in ["id", *names] if name not in table.columns]
     if not missing:
         return names
-    shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+    some = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
     either = " (or prediction, with the class of each id)" if task.kind == "multiclass" else ""
     raise UserError(
-        f"{path} lacks the column{'s' if len(missing) > 1 else ''} {shown}{either}; it has "
-        f"{', '.join(map(str, table.columns))}"
+        f"{path} lacks the column{'s' if len(missing) > 1 else ''} {some}{either}; it has "
+        f"{', '.join(clipped(name) for name in table.columns[:20]) or 'none'}"
     )
 
 
-def _refuse_ids(dataset: Dataset, test: Split, path: Path, ids: "pd.Series[str]") -> None:
+def _with_ids(dataset: Dataset, test: Split, path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of the test split, by their ids.
+
+    Raises:
+        UserError: an id is there twice, is unknown, or is missing.
+    """
+    wanted = [str(name) for name in test.ids]
+    known = set(wanted)
+    ids = [name if name in known else name.strip() for name in table["id"]]
+    counts = Counter(ids)
     for problem, names in (
-        ("occurs more than once", sorted(set(ids[ids.duplicated()]))),
-        ("is not in the test split", sorted(set(ids) - set(test.ids))),
-        ("has no prediction", sorted(set(test.ids) - set(ids))),
+        ("occurs more than once", sorted(name for name, count in counts.items() if count > 1)),
+        ("is not in the test split", sorted(counts.keys() - known)),
+        ("has no prediction", sorted(known - counts.keys())),
     ):
         if names:
-            shown = ", ".join(repr(str(name)) for name in names[:SHOWN])
+            first = ", ".join(map(shown, names[:SHOWN]))
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             raise UserError(
-                f"{path}: id {shown}{more} {problem}; the test split of {dataset.name} has "
+                f"{path}: id {first}{more} {problem}; the test split of {dataset.name} has "
                 f"{len(test)} ids, each must come once"
             )
+    return table.drop(columns="id").set_index(pd.Index(ids, dtype=object)).loc[wanted]
 
 
 def _classes(task: Task, values: "pd.Series[str]", path: Path) -> NDArray[np.int64]:
     """Numbers of the classes, which the column holds by name or by number."""
     places = {name: place for place, name in enumerate(task.names)}
     found = []
-    for sample, value in values.items():
-        place = places.get(value, -1)
+    for sample, text in values.items():
+        value = text.strip()
+        place = places.get(text, places.get(value, -1))
         if place < 0:
-            number = pd.to_numeric(value, errors="coerce")
+            number = _number(value)
             if number not in range(len(places)):
                 error = unknown("class", value, task.names)
                 raise UserError(
-                    f"{path}: {error}, or a number from 0 to {len(places) - 1} (id {sample!r})"
+                    f"{path}: {error}, or a number from 0 to {len(places) - 1} (id {shown(sample)})"
                 )
             place = int(number)
         found.append(place)

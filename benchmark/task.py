@@ -1,6 +1,5 @@
 """Task: what a label means, its loss, and which metrics score it."""
 
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -8,8 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmark.errors import UserError
+from benchmark.naming import LONGEST, clipped, shown
 
 KINDS = ("regression", "multiclass", "multilabel")
+CONVENTIONS = ("mosi", "sims", "multiclass", "multilabel")
+MOST_NAMES = 1000  # of classes or yes-no labels; every one is a column of predictions and tables
+WIDEST = 1e30  # a label is a float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,23 @@ class Task:
             UserError: a field is missing or unknown, or its value is not allowed.
         """
         kind = values.get("kind", "regression")
+        names = values.get("names", ())
+        if kind not in KINDS:
+            raise UserError(f"unknown task kind {shown(kind)}; allowed: {', '.join(KINDS)}")
+        if not isinstance(names, list | tuple):
+            raise UserError(f"the names of a task are {shown(names)}; they must be a list of texts")
         convention = {"convention": kind} if kind in ("multiclass", "multilabel") else {}
         try:
-            task = cls(**{**convention, **values, "names": tuple(values.get("names", ()))})
+            task = cls(**{**convention, **values, "names": tuple(names)})
         except TypeError as error:
-            raise UserError(f"a task cannot be read from {values}: {error}") from None
-        if task.kind not in KINDS:
-            raise UserError(f"unknown task kind {task.kind!r}; allowed: {', '.join(KINDS)}")
+            raise UserError(
+                f"a task cannot be read from {shown(values)}: {clipped(str(error))}"
+            ) from None
+        if task.convention not in CONVENTIONS:
+            raise UserError(
+                f"unknown convention {shown(task.convention)} of a task; allowed: "
+                f"{', '.join(CONVENTIONS)}"
+            )
         if task.kind == "regression":
             _refuse_scale(task.low, task.high, task.neutral)
         else:
@@ -118,19 +131,35 @@ def multilabel(*names: str) -> Task:
 
 
 def _refuse_scale(low: Any, high: Any, neutral: Any) -> None:
-    numbers = all(isinstance(value, int | float) for value in (low, high, neutral))
-    if not numbers or not -math.inf < low < high < math.inf:
-        raise UserError(f"a regression needs finite numbers low < high, got [{low}, {high}]")
+    numbers = all(
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < WIDEST
+        for value in (low, high, neutral)
+    )
+    if not numbers or not low < high:
+        raise UserError(
+            f"a regression needs finite numbers low < high and a neutral label between them, got "
+            f"{shown([low, high])} and {shown(neutral)}"
+        )
     if not low <= neutral <= high:
         raise UserError(
             f"the neutral label {neutral} is outside [{low:g}, {high:g}]; it must lie in the range"
         )
 
 
-def _refuse_names(kind: str, names: tuple[str, ...]) -> None:
+def _refuse_names(kind: str, names: tuple[Any, ...]) -> None:
     least = 2 if kind == "multiclass" else 1
-    if len(names) < least:
-        raise UserError(f"a {kind} task needs at least {least} names, got {', '.join(names) or 0}")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"a {kind} task has the name {twice!r} more than once; names must differ")
+    if not least <= len(names) <= MOST_NAMES:
+        got = len(names) if len(names) > least else clipped(", ".join(map(str, names))) or 0
+        raise UserError(
+            f"a {kind} task needs at least {least} names and {MOST_NAMES} at most, got {got}"
+        )
+    for place, name in enumerate(names):
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST or clipped(name) != name:
+            raise UserError(
+                f"a {kind} task has the name {shown(name)}; a name is a text of 1 to {LONGEST} "
+                f"letters that can be seen"
+            )
+        if name in names[:place]:
+            raise UserError(
+                f"a {kind} task has the name {name!r} more than once; names must differ"
+            )

@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.metrics import METRICS, Metric
 from benchmark.results import Record
 from leaderboard.entries import VALID, Column, Split
+from leaderboard.names import one_line
 
 MAIN = {
     "mosi": (
@@ -120,7 +121,7 @@ def removal_title(name: str) -> str:
     if letters == "none":
         return "nothing\nmissing"
     if len(letters) == 1:
-        return f"no\n{MODALITIES.get(letters, letters)}"
+        return f"no\n{MODALITIES.get(letters, one_line(letters))}"
     rest = [title for letter, title in MODALITIES.items() if letter not in letters]
     return "only\n" + ", ".join(rest)
 

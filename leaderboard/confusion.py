@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from benchmark.records import read_arrays
 from benchmark.results import Record
 from leaderboard.entries import Table
 from leaderboard.figures import LINE, new_canvas, wrap_title
+from leaderboard.legends import short_label, wrapped
 from leaderboard.styles import Style
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def confusion(
     first = -3 if table.convention == "mosi" else 0
     classes = len(next(iter(panels.values())))
     names = _class_names(table, first, classes)
-    heads = {label: wrap(label, LETTERS, max_lines=3, placeholder="…") for label in panels}
+    heads = {label: wrapped(label, LETTERS, max_lines=3, placeholder="…") for label in panels}
     about = _about(table)
     figure, axes = _square_panels(table, list(heads.values()), names, about)
     numbers: list[dict[str, Any]] = []
@@ -71,10 +71,7 @@ def _class_names(table: Table, first: int, classes: int) -> list[str]:
         for _, record in row.done:
             names = [str(name) for name in record.task.get("names") or ()]
             if len(names) == classes and table.convention == "multiclass":
-                return [
-                    name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
-                    for name in names
-                ]
+                return [short_label(name, MOST_LETTERS) for name in names]
     return [str(number) for number in range(first, first + classes)]
 
 

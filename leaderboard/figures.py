@@ -3,12 +3,11 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from benchmark.parts import write_bytes
 from leaderboard.entries import Table
-from leaderboard.legends import legend_size
+from leaderboard.legends import legend_size, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +24,7 @@ FONTS: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "affectbench",
     "text.parse_math": False,  # names may hold a dollar sign
+    "text.usetex": False,
 }
 DOTS_PER_INCH = 150
 MOST = 12  # models in one plot of lines or bars; more cannot be told apart
@@ -69,7 +69,7 @@ def new_figure(
 
 def wrap_title(table: Table, width: float) -> str:
     """The title of a table on lines of so many inches."""
-    return "\n".join(wrap(table.title, max(30, int(width / LETTER))))
+    return "\n".join(wrapped(table.title, max(30, int(width / LETTER))))
 
 
 def featured(table: Table, labels: Sequence[str]) -> tuple[list[str], str]:

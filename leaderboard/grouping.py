@@ -10,6 +10,8 @@ from typing import Any
 from benchmark.results import Cell
 from leaderboard.entries import Source
 
+LONGEST = 150  # letters of a table's id, which begins the names of its files
+
 
 def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[Source]]]:
     """Groups of comparable records, each with an id fit for file names.
@@ -25,13 +27,18 @@ def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[
         key = (cell.dataset, cell.fingerprint, _plain(cell.protocol), cell.harness)
         groups[key].append((path, record))
     names = {key: _slug(pairs[0][1].cell, harness) for key, pairs in groups.items()}
-    shared = Counter(names.values())
+    shared = Counter(name.lower() for name in names.values())  # some file systems take A for a
+    taken: set[str] = set()
     found = []
     for key in sorted(groups, key=lambda key: (*key[:3], key[3] != harness, key[3])):
-        # Same names, other contents: the hash keeps the files of the two apart.
-        suffix = "" if shared[names[key]] == 1 else f"-{short_hash(key[:3])}"
+        name = names[key]
+        if shared[name.lower()] > 1:  # same names, other contents: the hash keeps files apart
+            name += f"-{short_hash(key[:3])}"
+        if name.lower() in taken:
+            name += f"-{short_hash(key)}"
+        taken.add(name.lower())
         pairs = sorted(groups[key], key=lambda pair: str(pair[0]))
-        found.append((names[key] + suffix, pairs))
+        found.append((name, pairs))
     return found
 
 
@@ -61,7 +68,8 @@ def _plain(value: Any) -> str:
 
 
 def _slug(cell: Cell, harness: str) -> str:
+    """A name for files: not empty, no folder's and no hidden one."""
     name = f"{cell.dataset}-{cell.protocol.get('name', '')}"
     if cell.harness != harness:
         name += f"-harness-{cell.harness or 'earlier'}"
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-")
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name)[:LONGEST].strip("-.") or "table"

@@ -85,7 +85,7 @@ def name_points(
         bars: half the height of the error bar of each.
         names: of each point; empty for those without a name.
     """
-    pixels = axis.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    pixels = axis.figure.dpi / 72
     spans = zip(points, bars, strict=True)
     ends = [(x, y + sign * bar) for (x, y), bar in spans for sign in (-1, 1)]
     places = axis.transData.transform(np.array([*points, *ends])) / pixels

@@ -1,10 +1,11 @@
 """The tables for a paper: booktabs, pairs with a slash, best bold and second underlined."""
 
+import re
 from collections.abc import Sequence
 
 from leaderboard.columns import PAIRS, removal_title
 from leaderboard.entries import Column, Row, Table
-from leaderboard.names import UNTUNED, corruption_head
+from leaderboard.names import UNTUNED, corruption_head, one_line
 from leaderboard.numbers import number
 
 SPECIAL = {
@@ -12,6 +13,7 @@ SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -21,6 +23,7 @@ SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
+DASHES = re.compile("-(?=-)")  # two hyphens would be one dash
 FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 UNTUNED_MARK = r"\textsuperscript{u}"
 COSTS = ("parameters", "flops", "latency_p50", "training_seconds")
@@ -42,7 +45,8 @@ def latex(tables: Sequence[Table], *, deviations: bool = False) -> str:
 
 def escape(text: str) -> str:
     """Text on one line with every character that LaTeX would read as a command made harmless."""
-    return "".join(SPECIAL.get(sign, sign) for sign in " ".join(text.split()))
+    escaped = "".join(SPECIAL.get(sign, sign) for sign in one_line(text))
+    return DASHES.sub("-{}", escaped)
 
 
 def _scores(table: Table, deviations: bool) -> str:

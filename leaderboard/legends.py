@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from leaderboard.names import one_line
 from leaderboard.styles import Style, fill
 
 if TYPE_CHECKING:
@@ -16,15 +17,20 @@ LETTER, HANDLE = 0.069, 0.55  # width of a letter, and of what stands before a l
 LETTERS = 30  # of a label on one line
 
 
+def wrapped(text: str, letters: int, **options: Any) -> list[str]:
+    """A text on lines of so many letters, as it can be drawn; `textwrap.wrap` takes the options."""
+    return wrap(one_line(text), letters, **options) or [""]
+
+
 def legend_label(text: str) -> str:
     """A label on lines of `LETTERS` at most, which matplotlib does not drop for its first sign."""
-    lines = wrap(text, LETTERS, subsequent_indent="  ") or [""]
+    lines = wrapped(text, LETTERS, subsequent_indent="  ")
     return "\n".join(f" {line}" if line.startswith("_") else line for line in lines)
 
 
 def short_label(text: str, letters: int = 22) -> str:
     """A label on one short line."""
-    line = " ".join(text.split())
+    line = one_line(text)
     line = line if len(line) <= letters else f"{line[: letters - 1]}…"
     return f" {line}" if line.startswith("_") else line
 

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 
 from leaderboard.entries import Column, Row, Table
+from leaderboard.names import one_line
 from leaderboard.notes import recipe_notes
 from leaderboard.numbers import UNDEFINED, interval, spread
 
 TITLES = {"score": "Scores on the test split", "robustness": "Robustness", "cost": "Cost"}
-SIGNS = re.compile(r"([\\`*_\[\]<>|~&$])")
+SIGNS = re.compile(r"([\\`*_\[\]<>|~&$#])")
+BLOCK = re.compile(r"^(\d*)([-+=.)])")  # begins a list or underlines a heading
 KINDS = {"floor": "floor", "baseline": "baseline", "method": "method", "plugin": "own method"}
 
 
@@ -39,7 +41,7 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
             continue
         parts += [f"### {TITLES[group]}", _grid(table, columns, group)]
         if group == "score":
-            parts += [_escape_text(note) for note in recipe_notes(table.rows)]
+            parts += [_escape(note) for note in recipe_notes(table.rows)]
             parts += [table.significance] if table.significance else []
         if group == "robustness":
             parts.append(
@@ -48,9 +50,9 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
             )
         if group == "cost" and table.hardware:
             parts.append(
-                f"Measured alone on {_escape_text(table.hardware)}, on the model as initialised; "
+                f"Measured alone on {_escape(table.hardware)}, on the model as initialised; "
                 f"*Params* are those of inference without the text encoder. Training times are "
-                f"means over {table.unit}s, {_escape_text(_devices(table))}."
+                f"means over {table.unit}s, {_escape(_devices(table))}."
             )
     parts += [f"![{name.rpartition('/')[2]}]({name})" for name in plots]
     return parts
@@ -59,12 +61,12 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
 def _preamble(table: Table) -> str:
     unit = table.unit
     sentences = [
-        f"Dataset {_escape_text(table.data)} (fingerprint {table.fingerprint}), "
-        f"{table.seeds} a model, trained {_escape_text(_devices(table))}.",
+        f"Dataset {_escape(table.data)} (fingerprint {_escape(table.fingerprint)}), "
+        f"{table.seeds} a model, trained {_escape(_devices(table))}.",
         f"Mean ± standard deviation over {unit}s;" if table.several else f"One {unit} a model;",
         "best **bold**, second <u>underlined</u>; equal as printed is equally marked; floors "
         f"without training, the oracle and models with {unit}s that have no result are not ranked.",
-        *map(_escape_text, table.notes),
+        *map(_escape, table.notes),
     ]
     return " ".join(sentences)
 
@@ -78,7 +80,7 @@ def _grid(table: Table, columns: Sequence[Column], group: str) -> str:
 
     selection = table.column(table.selection) if group == "score" else None
     leads = _leads(table) if group == "score" else {}
-    headers = ["Model", "Kind", *leads, *(column.title for column in columns)]
+    headers = ["Model", "Kind", *leads, *(_escape(column.title) for column in columns)]
     if selection:
         headers.append(f"{selection.header} 95 % interval")
     rows = []
@@ -116,15 +118,4 @@ def _cell(table: Table, row: Row, column: Column) -> str:
 
 def _escape(text: str) -> str:
     """Text on one line, with every sign that Markdown or HTML would read made harmless."""
-    return SIGNS.sub(r"\\\1", " ".join(text.split()))
-
-
-def _escape_text(text: str) -> str:
-    """The same for a sentence of ours, which may hold code between backticks."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:  # a backtick without its pair is part of a name
-        return _escape(text)
-    escaped = [
-        f"`{part}`" if place % 2 else SIGNS.sub(r"\\\1", part) for place, part in enumerate(parts)
-    ]
-    return " ".join("".join(escaped).split())
+    return BLOCK.sub(r"\1\\\2", SIGNS.sub(r"\\\1", one_line(text)))

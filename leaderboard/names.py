@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from benchmark.naming import visible
 from benchmark.results import Cell, Record
 
 Names = Literal["registered", "paper"]
@@ -28,6 +29,11 @@ CORRUPTIONS = {
         )
     },
 }
+
+
+def one_line(text: str) -> str:
+    """Text for people on one line with every sign seen: what writers of all but CSV begin with."""
+    return visible(" ".join(text.split()))
 
 
 def corruption_title(name: str) -> str:

@@ -62,7 +62,7 @@ def _disturbances(rows: Sequence[Row], pairs: Sequence[Source]) -> list[str]:
     return [
         f"Something slowed the processor while {', '.join(slowed)} were timed (a fixed workload "
         f"beside them took up to {factor:.1f} of its best time): their latency and throughput are "
-        f"bounds; `--overwrite costs` measures again."
+        f"bounds; a run with --overwrite costs measures again."
     ]
 
 

@@ -126,7 +126,7 @@ def _set_ticks(axis: "Axes") -> None:
     """Ticks of a log axis that has its final width, as many as are readable."""
     from matplotlib.ticker import FixedFormatter, FixedLocator
 
-    width = axis.get_window_extent().width * 72 / axis.get_figure(root=True).dpi  # type: ignore[union-attr]
+    width = axis.get_window_extent().width * 72 / axis.figure.dpi
     ticks = tick_values(*axis.get_xlim(), width, _tick)
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_major_formatter(FixedFormatter([_tick(tick) for tick in ticks]))

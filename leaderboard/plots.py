@@ -14,7 +14,7 @@ from leaderboard.confusion import confusion
 from leaderboard.entries import Row, Table
 from leaderboard.figures import FONTS, featured, new_figure, save
 from leaderboard.legends import add_legend, add_patches
-from leaderboard.names import corruption_axis, corruption_title
+from leaderboard.names import corruption_axis, corruption_title, one_line
 from leaderboard.pareto import score_against_cost
 from leaderboard.styles import GREY, Style, fill, is_constant, make_styles
 from leaderboard.tidy import csv_text
@@ -82,7 +82,7 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
         for label in labels:
             lines = _select(numbers, label, "corruption", name)
             _band(axis, styles[label], lines, "level", "skill")
-        axis.set_title(corruption_title(name))
+        axis.set_title(one_line(corruption_title(name)))
         axis.set_xlabel(corruption_axis(name))
         axis.tick_params(labelbottom=True)
     for axis in axes[len(names) :]:

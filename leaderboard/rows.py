@@ -7,7 +7,13 @@ from typing import Any
 
 from leaderboard.entries import KINDS, Column, Entry, Row, Source
 from leaderboard.grouping import identity, short_hash
-from leaderboard.names import Names, describe_models, describe_recipe, describe_settings
+from leaderboard.names import (
+    Names,
+    describe_models,
+    describe_recipe,
+    describe_settings,
+    one_line,
+)
 
 
 def make_rows(
@@ -72,11 +78,11 @@ def _rows(
 
 
 def _told_apart(rows: Mapping[str, Row]) -> list[Row]:
-    """Rows whose labels differ: marks and sources go by them."""
-    counts = Counter(row.label for row in rows.values())
+    """Rows whose labels differ, also as printed: marks and sources go by them."""
+    counts = Counter(one_line(row.label) for row in rows.values())
     found = []
     for key, row in rows.items():
-        if counts[row.label] > 1:
+        if counts[one_line(row.label)] > 1:
             parts = [row.settings, f"#{short_hash(key)}"]
             row = replace(row, settings=", ".join(part for part in parts if part))
         found.append(row)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboard.columns import PAIRS
 from leaderboard.entries import Column, Row, Table
+from leaderboard.names import one_line
 from leaderboard.numbers import UNDEFINED, number, spread
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def terminal_table(table: Table, width: int = 120) -> "RichTable":
 
     pairs = PAIRS.get(table.convention, {})
     firsts = {pair[0]: (title, pair) for title, pair in pairs.items()}
-    labels = [_label(row) for row in table.rows]
+    labels = [one_line(_label(row)) for row in table.rows]
     every = _columns(table)
     shown = _fitting(table, every, labels, firsts, width)
     caption = _caption(table, bool(firsts))
@@ -43,8 +44,8 @@ def terminal_table(table: Table, width: int = 120) -> "RichTable":
         left = ", ".join(column.header for column in every[len(shown) :])
         caption += f"; {left}: in leaderboard.md, or in a wider window"
     printed = RichTable(
-        title=Text(_title(table)),
-        caption=Text(caption),
+        title=Text(one_line(_title(table))),
+        caption=Text(one_line(caption)),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,

@@ -1,7 +1,5 @@
 """The tables as one long CSV at full precision, and the records behind each of its lines."""
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +15,28 @@ FIELDS = (
     *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed", "interrupted"),
 )
 TRAINED = ("training_seconds", "epoch_seconds")  # from score records, on whatever they ran
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+QUOTED = frozenset(',"\r\n')
 UNITS = {"%": "share", "": ""}
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]], fields: Sequence[str] | None = None) -> str:
-    """Rows as CSV; numbers so that they are read back exactly, undefined ones empty."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fields or list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    """Rows as CSV; numbers so that they are read back exactly, undefined ones empty.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    heads = fields or list(rows[0])
+    lines = [heads, *([row.get(head) for head in heads] for row in rows)]
+    return "".join(",".join(map(_field, line)) + "\n" for line in lines)
+
+
+def _field(value: Any) -> str:
+    """A field of CSV; the module csv leaves a carriage return without quotes."""
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    text = f"'{value}" if value.startswith(FORMULA) else value
+    text = text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair
+    return '"' + text.replace('"', '""') + '"' if QUOTED & set(text) else text
 
 
 def tidy(tables: Sequence[Table]) -> str:
@@ -65,7 +75,8 @@ def sources(tables: Sequence[Table], output: Path) -> str:
                 key = f"{column.metric} @ {place}" if place else column.metric
                 cells[key] = [_relative(path, output) for path in entry.sources]
             cells["seeds"] = [_relative(path, output) for path, _ in row.records]
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()  # as JSON writes half of a pair
 
 
 def _numbers(table: Table, row: Row) -> Iterator[tuple[str, Column, Entry]]:

@@ -238,6 +238,8 @@ def test_a_script_without_a_main_guard_is_told_so_and_no_cell_is_lost(tmp_path: 
         (["run", "-m", "late-fusion", "--set", "hiden=3"], "did you mean 'hidden'"),
         (["run", "-m", "late-fusion", "--set", "tfn.hidden=3"], "tfn"),
         (["run", "-m", "late-fusion", "--set", "lr=-1"], "greater than 0"),
+        (["run", "-m", "late-fusion", "--set", "lr=1e999"], "finite numbers"),
+        (["run", "-m", "late-fusion", "--time-limit", "0"], "minutes above 0"),
         (["run", "-m", "late-fusion", "--set", "lr"], "key=value"),
         (["run", "-m", "late-fusion", "--set", "hidden=wide"], "valid integer"),
         (["run", "-m", "tfn", "--set", "variant=mmsb"], "'paper', 'orig' or 'mmsa'"),

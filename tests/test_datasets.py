@@ -1,11 +1,14 @@
 import errno
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmark.datasets import files
 from benchmark.datasets.load import list_datasets, load_dataset
 from benchmark.datasets.source import padded_left
 from benchmark.datasets.spec import Sequences
@@ -166,12 +169,145 @@ def test_full_disk_leaves_nothing_behind(native, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == before
 
 
+def test_a_writer_removes_what_a_dead_one_of_its_name_left(native, tmp_path):
+    dead, other = tmp_path / ".big-abcd.part", tmp_path / ".small-abcd.part"
+    for path in (dead, other):
+        path.mkdir()
+    task = read_dataset(native[0]).task
+    write_dataset(tmp_path / "big", name="big", task=task, splits=native[1])
+    assert not dead.exists()
+    assert other.exists()
+    assert (tmp_path / "big" / "dataset.json").exists()
+
+
+def test_a_name_that_no_folder_can_have_is_not_written(native, tmp_path):
+    task = read_dataset(native[0]).task
+    with pytest.raises(UserError, match="cannot be called"):
+        write_dataset(tmp_path / "big", name="../big", task=task, splits=native[1])
+    assert not (tmp_path / "big").exists()
+
+
+def test_an_array_that_lies_outside_of_its_folder_is_not_read(native, tmp_path):
+    path = native[0] / "train.audio.npy"
+    path.rename(tmp_path / "elsewhere.npy")
+    path.symlink_to(tmp_path / "elsewhere.npy")
+    with pytest.raises(UserError, match="leads out of"):
+        read_dataset(native[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("token_ids", 60, "token_ids of tiny/train reach from 60 to 60, allowed are 0 to 59"),
+        ("token_lengths", -1, "token_lengths of tiny/train reach from -1"),
+        ("token_words", -2, "token_words of tiny/train reach from -2"),
+        ("audio_lengths", 21, "allowed are 0 to 20"),
+    ],
+)
+def test_numbers_that_point_nowhere_are_refused(native, key, value, words):
+    folder = native[0]
+    path = folder / f"train.{key}.npy"
+    array = np.full_like(np.load(path), value)
+    np.save(path, array)
+    manifest = json.loads((folder / "dataset.json").read_text())
+    manifest["arrays"][path.name]["blake2"] = files.file_digest(path)
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=words):
+        read_dataset(folder)
+
+
 def test_existing_folder_is_not_overwritten(native):
     with pytest.raises(UserError, match="already there"):
         write_dataset(native[0], name="x", task=read_dataset(native[0]).task, splits=native[1])
 
 
 # Plain npz folders
+
+
+def test_a_file_unpacks_to_no_more_than_its_size_pays_for(tmp_path, monkeypatch):
+    path = tmp_path / "train.npz"
+    np.savez_compressed(path, audio=np.zeros((100, 10, 100), np.float32))  # 400 kB in 1 kB
+    assert files.read_npz(path)["audio"].shape == (100, 10, 100)
+    monkeypatch.setattr(files, "FREE", 2**16)
+    with pytest.raises(UserError, match="would unpack to 400128, more than"):
+        files.read_npz(path)
+    np.savez(path, audio=np.zeros((100, 10, 100), np.float32))
+    assert files.read_npz(path)["audio"].shape == (100, 10, 100)
+
+
+def test_numbers_count_as_the_floats_they_become(tmp_path, monkeypatch):
+    path = tmp_path / "train.npz"
+    np.savez_compressed(path, audio=np.zeros((100, 10, 100), np.int8))
+    monkeypatch.setattr(files, "FREE", 2**17)
+    with pytest.raises(UserError, match="would unpack to 400000"):
+        files.read_npz(path)
+
+
+def test_rows_take_room_in_the_file(tmp_path):
+    path = tmp_path / "train.npz"
+    np.savez_compressed(path, label=np.zeros(files.ROWS, np.int8))
+    assert len(files.read_npz(path)["label"]) == files.ROWS
+    np.savez_compressed(path, label=np.zeros(files.ROWS + 1, np.int8))
+    with pytest.raises(UserError, match="16385 rows in a file of"):
+        files.read_npz(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [(b"(9**9,)", "no header that numpy wrote"), (b"(4999,)", "16 bytes for float32 of shape")],
+)
+def test_what_a_header_claims_is_compared_with_what_is_there(tmp_path, shape, words):
+    stream = io.BytesIO()
+    np.save(stream, np.zeros(4, np.float32))
+    with zipfile.ZipFile(tmp_path / "train.npz", "w") as archive:
+        archive.writestr("audio.npy", stream.getvalue().replace(b"(4,), }   ", shape + b", }"))
+    with pytest.raises(UserError, match=words):
+        files.read_npz(tmp_path / "train.npz")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"a": 1, "a": 2}', "'a' is there more than once"),
+        (b'{"a": NaN}', "no finite number"),
+        (b'{"a": "\\ud800"}', "no Unicode"),
+        (b"[" * 10**5, "within each other"),
+        (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "within each other"),
+        (b"\xff\xfe{\x00}\x00", "cannot be read"),
+    ],
+)
+def test_a_manifest_that_no_one_would_write_is_one_sentence(tmp_path, content, words):
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(UserError, match=words) as caught:
+        files.read_manifest(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["train.npz", "dataset.json"])
+def test_a_pipe_is_not_waited_for(tmp_path, arrays, file):
+    path = write_npz(tmp_path / "own", arrays) / file
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="is no file but a folder, pipe or device"):
+        load_dataset(str(path.parent))
+
+
+def test_a_folder_that_no_dataset_can_be_called_after_needs_a_name(tmp_path, arrays):
+    folder = write_npz(tmp_path / "my data", arrays)
+    with pytest.raises(UserError, match='give it another as "name" in its'):
+        load_dataset(str(folder))
+    (folder / "dataset.json").write_text('{"name": "mine", "labels": {"range": [-3, 3]}}')
+    assert load_dataset(str(folder)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [(["../x"], "a modality cannot be called"), (["audio"], "stands for"), ("x", "a list of")],
+)
+def test_further_modalities_have_names_of_their_own(tmp_path, arrays, extra, words):
+    manifest = {"labels": {"range": [-3, 3]}, "extra": extra}
+    with pytest.raises(UserError, match=words):
+        load_dataset(str(write_npz(tmp_path / "own", arrays, manifest)))
 
 
 def make_arrays(split, samples=6, *, steps=5, seed=0):

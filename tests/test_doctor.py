@@ -2,10 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from benchmark.datasets.doctor import check_dataset
+from affectbench import app
+from benchmark.datasets.doctor import check_dataset, examine
 from benchmark.datasets.spec import Sequences
 from benchmark.datasets.synthetic import make_synthetic
+from benchmark.errors import NotFound
+from tests.folders import make_folder
 
 
 @pytest.fixture
@@ -111,3 +115,26 @@ def test_unpublished_sizes_and_widths_of_a_known_dataset_are_warnings(dataset):
     found = sentences(named, dataset.open_test(), "warning")
     assert any("30/10/12 samples is no published split of mosi" in sentence for sentence in found)
     assert any("audio and vision have 6 and 8 features" in sentence for sentence in found)
+
+
+def test_a_dataset_too_broken_to_be_loaded_is_an_error_and_not_a_wrong_call(tmp_path):
+    make_folder(tmp_path, "good")
+    (make_folder(tmp_path, "own") / "valid.npz").write_bytes(b"no archive")
+    (found,) = examine("own", tmp_path)
+    assert found.level == "error"
+    assert found.sentence.startswith("own/valid.npz is truncated, corrupt or no npz file")
+    for name in ("nothing", "good:mood", "good@0", "good@folds"):
+        with pytest.raises(NotFound):
+            examine(name, tmp_path)
+    checked = CliRunner().invoke(app, ["data", "check", "own", "--data", str(tmp_path)])
+    assert checked.exit_code == 1
+    assert "own/valid.npz is truncated" in checked.output
+
+
+def test_a_broken_folder_is_listed_with_its_problem(tmp_path):
+    make_folder(tmp_path, "good")
+    (make_folder(tmp_path, "own") / "dataset.json").write_text('{"labels": {"range": "[/red]"}}')
+    listed = CliRunner().invoke(app, ["data", "ls", "--data", str(tmp_path)])
+    assert listed.exit_code == 0, listed.output
+    assert "labels.range of 'own' is '[/red]'" in " ".join(listed.output.split())
+    assert "40/16/20" in listed.output

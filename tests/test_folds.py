@@ -139,5 +139,5 @@ def test_splits_of_other_widths_do_not_join(tmp_path):
 @pytest.mark.parametrize("name", ["../own", ".own", "a/b", ""])
 def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
     write_folder(tmp_path / "own", np.zeros(6), {"range": [-3, 3]}, name=name)
-    with pytest.raises(UserError, match="no name of a folder"):
+    with pytest.raises(UserError, match="the dataset cannot be called"):
         load_dataset("own", data=tmp_path)

@@ -170,6 +170,21 @@ def test_every_kind_of_label_loads_and_survives_an_import(tmp_path, facts, label
     np.testing.assert_array_equal(native.train.label, dataset.train.label, strict=True)
 
 
+def test_whole_numbers_far_apart_are_no_classes(tmp_path):
+    folder = write_folder(tmp_path / "own", CLASS * 10**8, {})
+    assert "whole numbers up to 200000000, too many" in refusal(load_dataset, str(folder))
+
+
+@pytest.mark.parametrize("key", ["key", "keys", "column", "columns", "neutral"])
+@pytest.mark.parametrize("value", [{}, True, [None], [[]]])
+def test_a_value_of_another_type_is_refused(tmp_path, key, value):
+    facts = {"range": [-3, 3], key: value}
+    label = np.stack([NUMBERS] * 2, axis=1) if key == "columns" else NUMBERS
+    assert f"labels.{key}" in refusal(
+        load_dataset, str(write_folder(tmp_path / "own", label, facts))
+    )
+
+
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
@@ -178,10 +193,10 @@ def test_every_kind_of_label_loads_and_survives_an_import(tmp_path, facts, label
         ({"range": [float("nan"), 3]}, "finite"),
         ({"range": [1]}, "two numbers"),
         ({"range": "1..5"}, "two numbers"),
-        ({"range": [1, "five"]}, "cannot be understood"),
+        ({"range": [1, "five"]}, "two numbers"),
         ({"range": [1, 5], "neutral": 0}, "neutral label 0.0 is outside [1, 5]"),
-        ({"range": [1, 5], "neutral": float("nan")}, "outside"),
-        ({"range": [1, 5], "neutral": "middle"}, "cannot be understood"),
+        ({"range": [1, 5], "neutral": float("nan")}, "finite"),
+        ({"range": [1, 5], "neutral": "middle"}, "must be a number"),
         ({}, "does not say what its labels mean"),
         ([1, 5], "must be an object"),
     ],
@@ -190,10 +205,12 @@ def test_a_declaration_that_makes_no_sense_is_refused(tmp_path, facts, words):
     assert words in refusal(load_dataset, str(write_folder(tmp_path / "own", NUMBERS, facts)))
 
 
-@pytest.mark.parametrize("names", [["a", "a", "b"], ["alone"]])
+@pytest.mark.parametrize(
+    "names", [["a", "a", "b"], ["alone"], 5, [["a"], "b"], ["a\nb", "c"], ["", "b"], ["a"] * 1001]
+)
 def test_class_names_that_make_no_sense_are_refused(tmp_path, names):
     folder = write_folder(tmp_path / "own", CLASS, {"names": names})
-    assert "names" in refusal(load_dataset, str(folder))
+    assert "name" in refusal(load_dataset, str(folder))
 
 
 @pytest.mark.parametrize(

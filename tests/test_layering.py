@@ -22,6 +22,7 @@ MAY_IMPORT = {
         "benchmark.errors",
         "benchmark.harness",
         "benchmark.metrics",
+        "benchmark.naming",
         "benchmark.parts",
         "benchmark.records",
         "benchmark.results",
@@ -43,7 +44,8 @@ ORDER = (
     {"execute"},
 )
 WITHOUT_TORCH = ("leaderboard", "benchmark.records", "benchmark.stats", "benchmark.metrics")
-WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "benchmark.harness", "robustness.metrics")
+WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "benchmark.harness", "benchmark.naming")
+WITHOUT_TORCH = (*WITHOUT_TORCH, "robustness.metrics")
 
 
 def imports(source: str, module: str = "") -> Iterator[str]:

@@ -76,7 +76,9 @@ def test_kept_records_are_those_of_the_run_and_nothing_else(tmp_path: Path) -> N
     with results.unpacked(tmp_path / "kept" / "again.tar.xz") as folder:
         kept = sorted(path for path in folder.rglob("*") if path.is_file())
         assert [path.name for path in kept] == [found[0].name, found[0].with_suffix(".npz").name]
-        assert read_record(kept[0]) == record
+        again = read_record(kept[0])
+        assert again.schema_version == 2
+        assert again.model_copy(update={"schema_version": record.schema_version}) == record
         assert "test_prediction" in np.load(kept[1]).files
 
 

@@ -54,16 +54,16 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Table:
     folder = tmp_path_factory.mktemp("classes")
     task, generator = multiclass(*EMOTIONS), np.random.default_rng(0)
     label = generator.integers(0, 7, 70)
-    for name in ("tfn", HOSTILE):
+    for name, display in (("tfn", ""), ("own", HOSTILE)):
         prediction = generator.normal(size=(70, 7))
         metrics = evaluate_metrics(task, label=label, prediction=prediction)
-        record = score_record(name.replace("/", ""), dataset="iemocap")
+        record = score_record(name, dataset="iemocap")
         measured = {**record.measurements, "accuracy": {"valid": metrics, "test": metrics}}
-        update = {"task": task.to_dict(), "measurements": measured}
+        update = {"task": task.to_dict(), "measurements": measured, "display": display}
         arrays = {"test_label": label, "test_prediction": prediction}
         write_record(folder, record.model_copy(update=update), arrays)
         write_record(folder, cost_record(name, dataset="iemocap"), {})
-    (table,) = build_tables(find_records(folder))
+    (table,) = build_tables(find_records(folder), names="paper")
     return table
 
 

@@ -1,11 +1,16 @@
 """Predictions from elsewhere: every form they may have, and one sentence for every mistake."""
 
+import bz2
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from affectbench import app
+from benchmark import csv_file
 from benchmark.config import PROTOCOLS
 from benchmark.datasets.load import load_dataset
 from benchmark.execute import run
@@ -29,7 +34,7 @@ def write(path, **columns):
 
 def read(root, name, path):
     dataset = load_dataset(name, data=root)
-    return read_predictions(dataset, dataset.open_test(), path)
+    return read_predictions(dataset, dataset.open_test(), Path(path))
 
 
 @pytest.fixture
@@ -96,7 +101,46 @@ def test_a_file_that_is_no_table_is_one_sentence(root):
     for content in (b"", b"\xff\xfe\x00\x80", b'id,prediction\n"open'):
         (root / "p.csv").write_bytes(content)
         refusal(read, root, "scores", root / "p.csv")
-    assert "no readable CSV" in refusal(read, root, "scores", root / "scores")
+    assert "is no file but a folder" in refusal(read, root, "scores", root / "scores")
+
+
+def test_a_packed_file_is_read_within_a_limit(root, monkeypatch):
+    path = write(root / "p.csv", id=IDS, prediction=NUMBERS)
+    (root / "p.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    np.testing.assert_array_equal(read(root, "scores", path), read(root, "scores", f"{path}.gz"))
+    monkeypatch.setattr(csv_file, "UNPACKED", 0)
+    (root / "p.csv.gz").write_bytes(gzip.compress(b"id,prediction\n" + b"0" * 10**5))
+    assert "unpacks to more than" in refusal(read, root, "scores", root / "p.csv.gz")
+    (root / "p.csv.bz2").write_bytes(bz2.compress(path.read_bytes()))
+    assert "compressed by bzip2" in refusal(read, root, "scores", root / "p.csv.bz2")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"id,prediction\ntest0,0,5\n", "line 2 has 3 fields and the header 2"),
+        (b"id,prediction,prediction\n", "'prediction' more than once"),
+        (b'id,prediction\n"open', "unexpected end"),
+        (b"id,prediction\n" + b"x" * 200_000, "field larger than"),
+        (",".join(map(str, range(10_001))).encode(), "10001 columns"),
+    ],
+)
+def test_a_table_that_is_none_is_one_sentence(root, content, words):
+    (root / "p.csv").write_bytes(content)
+    assert words in refusal(read, root, "scores", root / "p.csv")
+
+
+def test_a_number_that_no_float_holds_is_refused(root):
+    path = write(root / "p.csv", id=IDS, prediction=[1e39, *NUMBERS[1:]])
+    assert "'test0' is no finite" in refusal(read, root, "scores", path)
+
+
+def test_ids_that_differ_by_space_are_told_apart(root):
+    ids = ["a", " a", "a\n", "b", "c", "d"]
+    with np.load(root / "scores/test.npz") as arrays:
+        np.savez(root / "scores/test.npz", **{**arrays, "id": np.array(ids)})
+    found = read(root, "scores", write(root / "p.csv", id=ids[::-1], prediction=NUMBERS[::-1]))
+    np.testing.assert_array_equal(found, NUMBERS.astype(np.float32))
 
 
 # What cannot be

@@ -91,7 +91,9 @@ def test_equal_cells_are_one_row_whatever_was_the_default_when_they_ran() -> Non
 
 def test_rows_of_different_cells_never_share_a_label() -> None:
     found = labels(
-        score_record("a (b=1)"), changed(score_record("a", config={"b": 1}), b=1), score_record("x")
+        score_record("a (b=1)", checked=False),
+        changed(score_record("a", config={"b": 1}), b=1),
+        score_record("x"),
     )
     assert len(found) == 3
 
@@ -309,17 +311,17 @@ HOSTILE = "[my]_*model*|<b>\nx$y$&%#{z}\\`~^"
 
 
 def test_a_hostile_name_breaks_no_format(tmp_path: Path) -> None:
-    record = score_record(HOSTILE, dataset="a|b\n_<i>").model_copy(
+    record = score_record(HOSTILE, dataset="a|b\n_<i>", checked=False).model_copy(
         update={"broken": {"padding": "it\nmoves"}, "recipe": "published: see | _this_\n\nor $x$"}
     )
-    table = build(record, score_record("tfn", dataset="a|b\n_<i>"))
+    table = build(record, score_record("tfn", dataset="a|b\n_<i>", checked=False))
     page = markdown([table], {})
     grid = [line for line in page.splitlines() if line.startswith("|")]
     widths = {line.replace("\\|", "").count("|") for line in grid[:4]}
     assert len(widths) == 1
     assert not any(sign in page.replace("<u>", "").replace("</u>", "") for sign in ("<b>", "<i>"))
     assert r"## a\|b \_\<i\>, protocol quick" in page
-    assert r"\[my\]\_\*model\*\|\<b\> x\$y\$\&%#{z}\\\`\~^" in page
+    assert r"\[my\]\_\*model\*\|\<b\> x\$y\$\&%\#{z}\\\`\~^" in page
     paper = latex([table]).splitlines()
     own = [line for line in paper if r"my]\_*model*" in line]
     assert len(own) == 3

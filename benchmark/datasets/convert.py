@@ -1,5 +1,6 @@
 """Import a foreign layout once: a pickle of MMSA, or a plain folder of npz files."""
 
+import os
 from pathlib import Path
 
 from benchmark.datasets.labels import neutral_sentence
@@ -7,7 +8,7 @@ from benchmark.datasets.load import find_source
 from benchmark.datasets.mmsa import import_mmsa
 from benchmark.datasets.source import SPLITS, need_splits
 from benchmark.datasets.store import write_dataset
-from benchmark.errors import UserError
+from benchmark.naming import check_name
 
 
 def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
@@ -22,11 +23,11 @@ def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
         A sentence for what was read, and one for each repair or doubt.
 
     Raises:
-        UserError: nothing is there, or it cannot be read; nothing is left behind.
+        UserError: the name is none, nothing is there, or it cannot be read; nothing is left
+            behind.
     """
-    if not path.exists():
-        raise UserError(f"{path} is not there; give a pickle of MMSA or a folder of npz files")
-    if path.is_file():
+    check_name("the dataset", name)
+    if not os.path.isdir(path):
         report = import_mmsa(path, folder, name)
         sizes = "/".join(str(report.sizes[split]) for split in SPLITS)
         return [f"read {report.known or 'an unknown file'}: {sizes} samples", *report.notes]

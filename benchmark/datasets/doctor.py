@@ -16,7 +16,8 @@ from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.datasets.source import SPLITS, refuse_broken
 from benchmark.datasets.spec import Dataset, Split
-from benchmark.errors import UserError
+from benchmark.errors import NotFound, UserError
+from benchmark.naming import shown
 
 # Published sizes of train, valid and test by the first word of a dataset's name.
 KNOWN_SIZES: dict[str, tuple[tuple[int, int, int], ...]] = {
@@ -65,18 +66,33 @@ def check_dataset(dataset: Dataset, opened_test: Split) -> list[Finding]:
 def examine(name: str, data: Path | str | None = None) -> list[Finding]:
     """Load a dataset by name and look at it; one without splits, or `name@folds`, fold by fold.
 
+    Returns:
+        What was found; where it is too broken to be loaded, the reason as an error.
+
     Raises:
-        UserError: it cannot be loaded.
+        NotFound: there is no such dataset, label or fold.
     """
+    try:
+        return _examine(name, data)
+    except NotFound:
+        raise
+    except UserError as error:
+        return [Finding("error", str(error))]
+
+
+def _examine(name: str, data: Path | str | None) -> list[Finding]:
     base = name.removesuffix(SUFFIX)
     source = find_source(base, data)
     if base == name and set(source.sizes) == set(SPLITS):
         dataset = load_dataset(name, data=data, standardise=())
         return check_dataset(dataset, dataset.open_test())
     count = count_folds(source)
-    folds = [load_dataset(f"{base}@{fold}", data=data, standardise=()) for fold in range(count)]
-    splits = (replace(d.open_test(), name=f"fold {fold}") for fold, d in enumerate(folds))
-    return _check(replace(folds[0], name=source.name), tuple(splits))
+
+    def load(fold: int) -> Dataset:
+        return load_dataset(f"{base}@{fold}", data=data, standardise=())
+
+    splits = (replace(load(fold).open_test(), name=f"fold {fold}") for fold in range(count))
+    return _check(replace(load(0), name=source.name), tuple(splits))
 
 
 def _check(dataset: Dataset, splits: tuple[Split, ...]) -> list[Finding]:
@@ -157,7 +173,7 @@ def _ids(splits: tuple[Split, ...]) -> Iterator[Finding]:
             yield Finding(
                 "error",
                 f"{len(shared)} ids are in both {first.name} and {second.name}, for example "
-                f"{str(shared[0])!r}; remove them from {first.name}",
+                f"{shown(str(shared[0]))}; remove them from {first.name}",
             )
 
 
@@ -190,7 +206,7 @@ def _contents(splits: tuple[Split, ...]) -> Iterator[Finding]:
             yield Finding(
                 "error" if seen else "warning",  # short texts repeat by themselves
                 f"{len(shared)} samples of {second.name} have exactly the features of a sample of "
-                f"{first.name}, for example {pair[1]!r} those of {pair[0]!r}; "
+                f"{first.name}, for example {shown(pair[1])} those of {shown(pair[0])}; "
                 + ("remove them" if seen else "short texts do, look whether these are"),
             )
     for split in splits:

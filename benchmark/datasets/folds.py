@@ -9,26 +9,27 @@ from numpy.typing import NDArray
 from benchmark.config import digest
 from benchmark.datasets.source import SPLITS, Source, refuse_broken
 from benchmark.datasets.spec import Sequences, Split, Strings
-from benchmark.errors import UserError
+from benchmark.errors import NotFound, UserError
 
 SUFFIX = "@folds"
+MOST_FOLDS = 100  # each is a training of every model, and the doctor reads all data for each
 
 
 def count_folds(source: Source) -> int:
     """How many folds a dataset declares.
 
     Raises:
-        UserError: none, or too few to hold one out for validation.
+        UserError: none, or too few to hold one out for validation, or far too many.
     """
     if source.folds is None:
-        raise UserError(
+        raise NotFound(
             f"{source.name!r} declares no folds; put an array cv_fold with the fold of each sample "
             f"into its npz files, or leave {SUFFIX!r} out"
         )
     numbers = np.unique(np.concatenate(list(source.folds.values())))
     count = int(numbers.max(initial=-1)) + 1
     if len(numbers) < count:
-        empty = next(fold for fold in range(count) if fold not in numbers)
+        empty = int(np.argmax(numbers != np.arange(len(numbers))))
         raise UserError(f"{source.name!r} has no sample in fold {empty}; number the folds from 0")
     for name, fold in source.folds.items():
         if len(fold) != source.sizes[name]:
@@ -36,8 +37,11 @@ def count_folds(source: Source) -> int:
                 f"{source.name!r} has the folds of {len(fold)} samples for {source.sizes[name]} "
                 f"samples of {name}; every sample needs one"
             )
-    if count < 3:
-        raise UserError(f"{source.name!r} has {count} folds; cross-validation needs at least 3")
+    if not 3 <= count <= MOST_FOLDS:
+        raise UserError(
+            f"{source.name!r} has {count} folds; cross-validation needs at least 3 and "
+            f"{MOST_FOLDS} at most"
+        )
     return count
 
 
@@ -52,7 +56,7 @@ def take_fold(source: Source, fold: int) -> Source:
     """
     count = count_folds(source)
     if not 0 <= fold < count:
-        raise UserError(f"{source.name!r} has the folds 0 to {count - 1}, got {fold}")
+        raise NotFound(f"{source.name!r} has the folds 0 to {count - 1}, got {fold}")
     assert source.folds is not None
     parts = list(source.sizes)
     number = np.concatenate([source.folds[name] for name in parts])

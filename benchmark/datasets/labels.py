@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UserError, unknown
-from benchmark.task import KINDS, Task, multiclass, multilabel, regression
+from benchmark.errors import NotFound, UserError, unknown
+from benchmark.naming import clipped, shown
+from benchmark.task import KINDS, MOST_NAMES, WIDEST, Task, multiclass, multilabel, regression
 
 TOLERANCE = 1e-4  # a label that float32 carried over the edge of its range is no mistake
 
@@ -29,14 +30,16 @@ class Labels:
         facts = manifest.get("labels", {})
         if not isinstance(facts, dict):
             raise UserError(
-                f'"labels" in dataset.json of {dataset!r} is {facts!r}; it must be an object such '
-                f'as {{"range": [-3, 3]}}, see docs/data.md'
+                f'"labels" in dataset.json of {dataset!r} is {shown(facts)}; it must be an object '
+                f'such as {{"range": [-3, 3]}}, see docs/data.md'
             )
         self.dataset, self.facts = dataset, facts
-        self.keys = [str(key) for key in _listed(facts.get("keys"))]
-        self.key = str(facts.get("key", self.keys[0] if self.keys else "label"))
+        self.keys = self._texts("keys")
+        key = facts.get("key")
+        usual = self.keys[0] if self.keys else "label"
+        self.key = usual if key is None else self._only("key", key, str)
         column = facts.get("column", manifest.get("label_column"))
-        self.column = "" if column is None else str(column)
+        self.column = "" if column is None else self._only("column", column, str | int)
         self.chosen = chosen
         if chosen in self.keys:
             self.key, self.column = chosen, ""
@@ -46,7 +49,28 @@ class Labels:
     @property
     def columns(self) -> list[str]:
         """Names of the columns of a two-dimensional label; empty where they have none."""
-        return [str(name) for name in _listed(self.facts.get("columns")) or self._names]
+        return self._texts("columns") or self._names
+
+    def _only(self, name: str, value: Any, kind: Any) -> str:
+        """A value of `dataset.json` as text."""
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise UserError(
+                f"labels.{name} in dataset.json of {self.dataset!r} is {shown(value)}; it must be "
+                f"{'a text' if kind is str else 'a name or a number'}"
+            )
+        return str(value)
+
+    def _texts(self, name: str) -> list[str]:
+        """A list of `dataset.json` as texts; empty where there is none."""
+        value = self.facts.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > MOST_NAMES:
+            raise UserError(
+                f"labels.{name} in dataset.json of {self.dataset!r} is {shown(value)}; it must be "
+                f"a list of names, {MOST_NAMES} at most"
+            )
+        return [self._only(name, part, str | int | float) for part in value]
 
     @property
     def suffix(self) -> str:
@@ -65,16 +89,21 @@ class Labels:
         Raises:
             UserError: there are several labels a sample and none is chosen, or no such column.
         """
+        if label.ndim == 2 and label.shape[1] > MOST_NAMES:
+            raise UserError(
+                f"{place} has {label.shape[1]} labels a sample; {MOST_NAMES} are the most there "
+                f"can be"
+            )
         if self.column:
             return label[:, self._number(place, label)]
         if label.ndim == 2 and label.shape[1] == 1 and self._low_high is not None:
             return label[:, 0]
         if label.ndim == 2 and label.shape[1] > 1 and not self._several:
             names = self.columns or [str(number) for number in range(label.shape[1])]
-            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            raise UserError(
-                f"{place} has {label.shape[1]} labels a sample ({shown}); choose one by "
-                f"-d {self.dataset}:{names[0]} or as labels.column in dataset.json"
+            first = ", ".join(map(clipped, names[:20])) + (", ..." if len(names) > 20 else "")
+            raise NotFound(
+                f"{place} has {label.shape[1]} labels a sample ({first}); choose one by "
+                f"-d {self.dataset}:{clipped(names[0])} or as labels.column in dataset.json"
             )
         return label
 
@@ -91,21 +120,25 @@ class Labels:
             )
         columns = self._names if self.column and "columns" not in self.facts else []
         classes = [] if columns or self._kind == "regression" else self._names
-        try:
-            if columns and self._low_high is None:
-                name = columns[int(self.column)] if self.column.isdigit() else self.column
-                return multiclass(f"not {name}", name)
-            if classes and (self._low_high is None or label.ndim == 1):
-                return (multilabel if self._is_multilabel(label) else multiclass)(*classes)
-            if label.ndim == 1 and self._low_high is None and label.dtype.kind in "iub":
-                return multiclass(*(f"class {place}" for place in range(int(label.max()) + 1)))
-            return self._regression()
-        except (TypeError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
+        if columns and self._low_high is None:
+            name = columns[place] if (place := _place(self.column)) >= 0 else self.column
+            return multiclass(f"not {name}", name)
+        if classes and (self._low_high is None or label.ndim == 1):
+            return (multilabel if self._is_multilabel(label) else multiclass)(*classes)
+        if label.ndim == 1 and self._low_high is None and label.dtype.kind in "iub":
+            return multiclass(*self._numbered(label))
+        return self._regression()
+
+    def _numbered(self, label: Array) -> list[str]:
+        """Names of classes that have none."""
+        count = int(label.max()) + 1
+        if count > MOST_NAMES:
             raise UserError(
-                f"the labels of {self.dataset!r} cannot be understood from dataset.json: {error}"
-            ) from None
+                f"the labels of {self.dataset!r} are whole numbers up to {count - 1}, too many for "
+                f"classes, which are {MOST_NAMES} at most; if they are a score, put "
+                f'"labels": {{"range": [low, high]}} into dataset.json'
+            )
+        return [f"class {place}" for place in range(count)]
 
     def _regression(self) -> Task:
         if self._low_high is None:
@@ -113,13 +146,19 @@ class Labels:
                 f"{self.dataset!r} does not say what its labels mean; put "
                 f'"labels": {{"range": [low, high]}} or {{"names": [...]}} into dataset.json'
             )
-        if len(_listed(self._low_high)) != 2:
+        ends = self._low_high
+        if not isinstance(ends, list) or len(ends) != 2 or not all(map(_is_number, ends)):
             raise UserError(
-                f"labels.range of {self.dataset!r} is {self._low_high!r}; it must be two numbers, "
+                f"labels.range of {self.dataset!r} is {shown(ends)}; it must be two numbers, "
                 f"[lowest, highest]"
             )
         neutral = self.facts.get("neutral")
-        low, high = map(float, self._low_high)
+        if neutral is not None and not _is_number(neutral):
+            raise UserError(
+                f"labels.neutral of {self.dataset!r} is {shown(neutral)}; it must be a number of "
+                f"the range"
+            )
+        low, high = map(float, ends)
         return regression(low, high, neutral=None if neutral is None else float(neutral))
 
     def neutral(self, task: Task) -> dict[str, str]:
@@ -132,7 +171,7 @@ class Labels:
     @property
     def _canonical(self) -> str:
         """The chosen label by its name where it has one; to be asked for once it was found."""
-        numbered = self.chosen not in [*self.keys, *self.columns] and self.chosen.isdigit()
+        numbered = self.chosen not in [*self.keys, *self.columns] and _place(self.chosen) >= 0
         return self.columns[int(self.chosen)] if numbered and self.columns else self.chosen
 
     def _is_multilabel(self, label: Array) -> bool:
@@ -144,8 +183,9 @@ class Labels:
         if label.ndim != 2:
             if self.keys and self.chosen:
                 raise unknown(f"label of {self.dataset!r}", self.column, self.keys)
-            raise UserError(
-                f"{place} has one label a sample and so no column {self.column!r}; leave it out"
+            raise (NotFound if self.chosen else UserError)(
+                f"{place} has one label a sample and so no column {shown(self.column)}; leave it "
+                f"out"
             )
         count, names = label.shape[1], self.columns
         if names and len(names) != count:
@@ -155,15 +195,22 @@ class Labels:
             )
         if self.column in names:
             return names.index(self.column)
-        if self.column.isdigit() and int(self.column) < count:
-            return int(self.column)
+        if 0 <= _place(self.column) < count:
+            return _place(self.column)
         known = names or [str(number) for number in range(count)]
-        raise unknown(f"label of {self.dataset!r}", self.column, known)
+        error = unknown(f"label of {self.dataset!r}", self.column, known)
+        raise error if self.chosen else UserError(f"{error} (labels.column in dataset.json)")
 
     @property
     def _names(self) -> list[str]:
         found = self.facts.get("names", self.facts.get(f"{self.key}_names"))
-        return [str(name) for name in found] if isinstance(found, list) else []
+        if found is None or isinstance(found, str):  # a text is a note
+            return []
+        if not isinstance(found, list):
+            raise UserError(
+                f"labels.names of {self.dataset!r} is {shown(found)}; it must be a list of names"
+            )
+        return [self._only("names", name, str | int | float) for name in found[: MOST_NAMES + 1]]
 
     @property
     def _low_high(self) -> Any:
@@ -183,8 +230,13 @@ class Labels:
         return bool(self._names) and self._low_high is None and "columns" not in self.facts
 
 
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else []
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < WIDEST
+
+
+def _place(text: str) -> int:
+    """The number of a column, -1 where the text is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def neutral_sentence(task: Task, assumed: bool) -> str:
@@ -212,7 +264,9 @@ def refuse_labels(place: str, label: Array, task: Task) -> None:
     """
     if label.dtype.kind not in "fiub":
         text = label.dtype.kind in "US" and label.size
-        what = f"text, for example {str(label.flat[0])!r}" if text else f"of type {label.dtype}"
+        what = (
+            f"text, for example {shown(str(label.flat[0]))}" if text else f"of type {label.dtype}"
+        )
         raise UserError(f"{place} has labels that are {what}; {_numbers(task)}")
     _refuse_shape(place, label, task)
     label = label.astype(np.float64)

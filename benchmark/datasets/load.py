@@ -8,14 +8,15 @@ from pathlib import Path
 
 from benchmark.batch import MODALITIES
 from benchmark.datasets.folds import count_folds, take_fold
-from benchmark.datasets.npz import is_npz_folder, open_npz
+from benchmark.datasets.npz import WHOLE, is_npz_folder, open_npz
 from benchmark.datasets.source import SPLITS, Source, assemble, refuse_broken
 from benchmark.datasets.spec import Dataset
 from benchmark.datasets.store import is_native_folder, open_store
 from benchmark.datasets.synthetic import synthetic_source
 from benchmark.datasets.tokens import MAX_TOKENS
 from benchmark.datasets.vectors import read_word_vectors
-from benchmark.errors import UserError, unknown
+from benchmark.errors import NotFound, UserError, unknown
+from benchmark.naming import shown
 
 DATA_VARIABLE = "AFFECTBENCH_DATA"
 
@@ -88,9 +89,14 @@ def find_source(name: str, data: Path | str | None = None) -> Source:
     """
     name, at, fold = name.rpartition("@") if re.search(r"@\w+$", name) else (name, "", "")
     if at:
-        if not fold.isdigit():
-            raise UserError(f"a fold is a number such as {name}@0, got {fold!r}")
-        return take_fold(find_source(name, data), int(fold))
+        if not re.fullmatch(r"[0-9]{1,9}", fold):
+            raise NotFound(f"a fold is a number such as {name}@0, got {shown(fold)}")
+        return take_fold(_find_whole(name, data), int(fold))
+    return _find_whole(name, data)
+
+
+def _find_whole(name: str, data: Path | str | None) -> Source:
+    """A dataset with all its splits or folds."""
     if name == "synthetic":
         return synthetic_source()
     root = _root(data)
@@ -101,7 +107,7 @@ def find_source(name: str, data: Path | str | None = None) -> Source:
     if folder is None:
         error = unknown("dataset", name, ["synthetic", *_dataset_names(root)])
         if root is None:
-            raise UserError(f"{error}; for others name their folder by --data or {DATA_VARIABLE}")
+            raise NotFound(f"{error}; for others name their folder by --data or {DATA_VARIABLE}")
         raise error
     return _open(folder, label)
 
@@ -130,8 +136,13 @@ def locate(name: str, data: Path | str | None = None) -> str:
 
 
 def _find_folder(name: str, root: Path | None) -> Path | None:
-    candidates = [] if root is None else [root / name]
-    return next((path for path in (*candidates, Path(name).expanduser()) if path.is_dir()), None)
+    if not name:
+        return None
+    try:
+        candidates = [*([] if root is None else [root / name]), Path(name).expanduser()]
+        return next((path for path in candidates if path.is_dir()), None)
+    except (OSError, RuntimeError):  # too long for a path, or the home of nobody
+        return None
 
 
 def list_datasets(data: Path | str | None = None) -> list[DatasetInfo]:
@@ -152,9 +163,9 @@ def _root(data: Path | str | None) -> Path | None:
     chosen = data if data is not None else os.environ.get(DATA_VARIABLE)
     if not chosen:
         return None
-    root = Path(chosen).expanduser()
-    if not root.is_dir():
-        raise UserError(f"the data folder {str(chosen)!r} is not there; give one by --data")
+    root = _find_folder(str(chosen), None)
+    if root is None:
+        raise NotFound(f"the data folder {shown(str(chosen))} is not there; give one by --data")
     return root
 
 
@@ -179,14 +190,14 @@ def _open(folder: Path, label: str = "") -> Source:
     """
     if is_native_folder(folder):
         if label:
-            raise UserError(
+            raise NotFound(
                 f"{folder.name!r} is native and has one label, got {label!r}; choose the label of "
                 f"a plain folder, or before an import as labels.column in its dataset.json"
             )
         return open_store(folder)
     if is_npz_folder(folder):
         return open_npz(folder, label)
-    raise UserError(f"{folder.name!r} is no dataset: {_what_is_missing(folder)}")
+    raise UserError(f"{shown(folder.name)} is no dataset: {_what_is_missing(folder)}")
 
 
 def _what_is_missing(folder: Path) -> str:
@@ -196,6 +207,10 @@ def _what_is_missing(folder: Path) -> str:
             f"it holds {len(vectors.rows)} word vectors, which a dataset with transcripts takes as "
             f'"word_vectors": "{folder.name}" in its dataset.json'
         )
+    for name in (*SPLITS, WHOLE):
+        path = folder / f"{name}.npz"
+        if path.exists() and not path.is_file():
+            return f"{path.name} is no file but a folder, pipe or device; put an npz file there"
     absent = [f"{name}.npz" for name in SPLITS if not (folder / f"{name}.npz").is_file()]
     if len(absent) < len(SPLITS):
         return f"it lacks {' and '.join(absent)}; every split is one npz file"

@@ -1,26 +1,29 @@
 """Import the pickles that the MMSA framework passes around into the native format."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.datasets.fields import Fields
 from benchmark.datasets.source import (
     SPLITS,
     padded_left,
     refuse_broken,
     refuse_overlap,
     right_padded,
+    single,
 )
-from benchmark.datasets.spec import Integers, Sequences, Split, Strings, Tokens, Vocabulary
+from benchmark.datasets.spec import Integers, Sequences, Split, Tokens, Vocabulary
 from benchmark.datasets.store import write_dataset
 from benchmark.datasets.unpickle import read_pickle
 from benchmark.errors import UserError
+from benchmark.naming import visible
 from benchmark.task import Task, regression
 
 # First digits of the SHA-256 that the MMSA README lists.
@@ -56,9 +59,6 @@ class Report:
     notes: tuple[str, ...]
 
 
-Fields = Mapping[str, Any]
-
-
 def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
     """Convert one pickle of `{split: {field: array}}`, aligned or not, and write a native folder.
 
@@ -75,17 +75,17 @@ def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
         UserError: the file is missing, truncated, unsafe or of another layout.
     """
     source = Path(path)
-    if Path(folder).exists():
+    if os.path.lexists(folder):
         raise UserError(f"{Path(folder).name!r} is already there; remove it or choose another name")
-    content = _check_layout(read_pickle(source), source.name)
+    content = _read_fields(source)
     with source.open("rb") as file:
         hashed = hashlib.file_digest(file, partial(hashlib.sha256)).hexdigest()
     known = KNOWN_FILES.get(hashed[:12], "")
     notes: list[str] = []
     if not known:
         notes.append(
-            f"the SHA-256 of {source.name} begins with {hashed[:12]}, that of no published file; "
-            f"make sure that you know where it comes from"
+            f"the SHA-256 of {visible(source.name)} begins with {hashed[:12]}, that of no "
+            f"published file; make sure that you know where it comes from"
         )
     task = _task(content, name, known)
     vocabulary, encoder = _vocabulary(content, task)
@@ -99,8 +99,8 @@ def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
         for split in SPLITS
     }
     for split in splits.values():
-        refuse_broken(split, name, task, splits["train"])
-    refuse_overlap(name, {split: splits[split].ids for split in SPLITS})
+        refuse_broken(split, source.name, task, splits["train"])
+    refuse_overlap(source.name, {split: splits[split].ids for split in SPLITS})
     written = write_dataset(
         folder,
         name=name,
@@ -116,69 +116,67 @@ def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
     return Report(written, known, {split: len(splits[split]) for split in SPLITS}, tuple(notes))
 
 
-def _check_layout(content: Any, file: str) -> Mapping[str, Fields]:
+def _read_fields(source: Path) -> dict[str, Fields]:
+    content = read_pickle(source)
     if not isinstance(content, dict) or not all(isinstance(content.get(s), dict) for s in SPLITS):
         raise UserError(
-            f"{file!r} is no MMSA pickle: it must be a dictionary of train, valid and test, each a "
-            f"dictionary of arrays"
+            f"{visible(repr(source.name))} is no MMSA pickle: it must be a dictionary of train, "
+            f"valid and test, each a dictionary of arrays"
         )
-    for split in SPLITS:
-        fields = content[split]
-        for field in ("id", "audio", "vision", "regression_labels"):
-            if field not in fields:
-                raise UserError(
-                    f"{file!r} has no field {field!r} in {split!r}; it has "
-                    f"{', '.join(sorted(map(str, fields))) or 'none'}"
-                )
-        if "text" not in fields:
-            raise UserError(f"{file!r} has no field 'text' in {split!r}; features are needed")
-        samples = len(fields["id"])
-        for field, value in fields.items():
-            if hasattr(value, "__len__") and len(value) != samples:
-                raise UserError(
-                    f"{file!r} has {len(value)} rows of {field!r} for {samples} ids in {split!r}"
-                )
-        for field in ("text", "audio", "vision"):
-            if np.ndim(fields[field]) != 3:
-                raise UserError(
-                    f"{file!r} has {field!r} of shape {np.shape(fields[field])} in {split!r}, not "
-                    f"(samples, steps, features)"
-                )
-    return content
+    return {split: Fields(source.name, split, content[split]) for split in SPLITS}
 
 
 def _labels(fields: Fields, key: str = "regression_labels") -> NDArray[np.float32]:
-    return np.asarray(fields[key], dtype=np.float32).reshape(-1)
+    return single(fields.numbers(key, 1))
 
 
 def _task(content: Mapping[str, Fields], name: str, known: str) -> Task:
-    largest = max(float(np.abs(_labels(content[split])).max(initial=0)) for split in SPLITS)
+    largest = max(float(np.abs(_labels(content[split])).max()) for split in SPLITS)
     first = f"{known or name}".lower()
     sims = "sims" in first or (largest <= 1 and "mos" not in first)
     return regression(-1, 1) if sims else regression(-3, 3)
 
 
 def _vocabulary(content: Mapping[str, Fields], task: Task) -> tuple[Vocabulary | None, str]:
-    if "text_bert" not in content["train"]:
+    if not any("text_bert" in content[split] for split in SPLITS):
         return None, ""
-    ids = np.concatenate([np.asarray(content[s]["text_bert"])[:, 0].ravel() for s in SPLITS])
+    ids = [_coded(content[split])[:, 0] for split in SPLITS]  # (N, K)
     encoder = "bert-base-chinese" if task.convention == "sims" else "bert-base-uncased"
-    first = np.asarray(content["train"]["text_bert"])[:, 0, 0]
-    if (first != BERT_IDS["start"]).any() or ids.max() >= BERT[encoder]:
+    if (
+        any((part[:, 0] != BERT_IDS["start"]).any() for part in ids)
+        or min(part.min() for part in ids) < 0
+        or max(part.max() for part in ids) >= BERT[encoder]
+    ):
         raise UserError(
-            f"the token ids of 'text_bert' are not those of {encoder}: every text must begin with "
-            f"id {BERT_IDS['start']} and ids stay below {BERT[encoder]}"
+            f"the token ids of 'text_bert' in {content['train'].file} are not those of {encoder}: "
+            f"every text must begin with id {BERT_IDS['start']} and ids stay below {BERT[encoder]}"
         )
     return Vocabulary(size=BERT[encoder], **BERT_IDS), encoder
 
 
+def _coded(fields: Fields) -> Integers:
+    """Ids, mask and segments of the tokens, `(N, 3, K)`."""
+    coded = fields.whole_numbers("text_bert", 3)
+    if coded.shape[1] < 2:
+        raise UserError(
+            f"{fields.file} has 'text_bert' of shape {coded.shape} in {fields.split!r}; it must be "
+            f"(samples, 3, tokens): ids, mask and segments"
+        )
+    return coded
+
+
 def _streams(content: Mapping[str, Fields], name: str, notes: list[str]) -> dict[str, Sequences]:
     """One modality of all splits, finite and right-padded."""
-    values = {split: _finite(content[split][name], name, split, notes) for split in SPLITS}
-    if name == "text" and all("text_bert" in content[split] for split in SPLITS):
-        return {
-            split: _masked_text(values[split], content[split], split, notes) for split in SPLITS
-        }
+    values = {split: _finite(content[split], name, notes) for split in SPLITS}
+    for split in SPLITS:
+        shape, expected = values[split].shape[1:], values["train"].shape[1:]
+        if shape != expected:
+            raise UserError(
+                f"{content[split].file} has {name!r} of steps x features {shape[0]} x {shape[1]} "
+                f"in {split!r} but {expected[0]} x {expected[1]} in 'train'; make them equal"
+            )
+    if name == "text" and "text_bert" in content["train"]:
+        return {split: _masked_text(values[split], content[split], notes) for split in SPLITS}
     content_of = {split: (values[split] != 0).any(axis=2) for split in SPLITS}
     left = padded_left(np.concatenate([content_of[split] for split in SPLITS]))
     if left:
@@ -190,35 +188,30 @@ def _streams(content: Mapping[str, Fields], name: str, notes: list[str]) -> dict
             notes.append(f"{name} is zero throughout in {empty} samples of {split}: missing")
     if left or not all(f"{name}_lengths" in content[split] for split in SPLITS):
         return found
-    stored = {
-        split: np.asarray(content[split][f"{name}_lengths"], dtype=np.int64).reshape(-1)
-        for split in SPLITS
-    }
+    stored = {split: content[split].whole_numbers(f"{name}_lengths", 1) for split in SPLITS}
     return _with_stored_lengths(found, stored, name, notes)
 
 
-def _finite(array: Any, name: str, split: str, notes: list[str]) -> NDArray[np.float32]:
-    values = np.array(array, dtype=np.float32)
+def _finite(fields: Fields, name: str, notes: list[str]) -> NDArray[np.float32]:
+    values = single(fields.numbers(name, 3))
     kinds = {"-inf": np.isneginf(values), "+inf": np.isposinf(values), "NaN": np.isnan(values)}
     for kind, where in kinds.items():
         if where.any():
-            notes.append(f"{int(where.sum())} values {kind} of {name} in {split} became 0")
+            notes.append(f"{int(where.sum())} values {kind} of {name} in {fields.split} became 0")
             values[where] = 0
     return values
 
 
-def _masked_text(
-    values: NDArray[np.float32], fields: Fields, split: str, notes: list[str]
-) -> Sequences:
-    mask = np.asarray(fields["text_bert"])[:, 1] > 0  # (N, L)
+def _masked_text(values: NDArray[np.float32], fields: Fields, notes: list[str]) -> Sequences:
+    mask = _coded(fields)[:, 1] > 0  # (N, L)
     if mask.shape != values.shape[:2]:
         raise UserError(
-            f"'text' of {split} has {values.shape[1]} steps and 'text_bert' {mask.shape[1]}; they "
-            f"must be the same tokens"
+            f"{fields.file} has 'text' of {values.shape[1]} steps and 'text_bert' of "
+            f"{mask.shape[1]} in {fields.split!r}; they must be the same tokens"
         )
     beyond = int((values[~mask] != 0).any(axis=1).sum())
     if beyond:
-        notes.append(f"{beyond} padded steps of text in {split} were not zero and became 0")
+        notes.append(f"{beyond} padded steps of text in {fields.split} were not zero and became 0")
     return right_padded(values * mask[..., None], mask)
 
 
@@ -255,7 +248,7 @@ def _with_stored_lengths(
 def _tokens(fields: Fields) -> Tokens | None:
     if "text_bert" not in fields:
         return None
-    coded = np.asarray(fields["text_bert"])
+    coded = _coded(fields)
     moved = right_padded(coded[:, 0, :, None], coded[:, 1] > 0)
     ids, lengths = moved.values[..., 0].astype(np.int64), moved.lengths  # (N, K)
     place = np.arange(ids.shape[1])
@@ -263,14 +256,8 @@ def _tokens(fields: Fields) -> Tokens | None:
     return Tokens(ids, lengths, np.where(inner, place, -1))  # a row of text features a token
 
 
-def _texts(values: Any) -> Strings:
-    return np.array(
-        [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values], dtype=np.str_
-    )
-
-
 def _split(name: str, fields: Fields, streams: Mapping[str, Sequences]) -> Split:
-    ids = _texts(fields["id"])
+    ids = fields.ids
     videos = np.array([sample.split("$_$")[0] for sample in ids], dtype=np.str_)
     return Split(
         name=name,
@@ -281,7 +268,7 @@ def _split(name: str, fields: Fields, streams: Mapping[str, Sequences]) -> Split
         vision=streams["vision"],
         tokens=_tokens(fields),
         groups=videos if all("$_$" in sample for sample in ids) else None,
-        transcripts=_texts(fields["raw_text"]) if "raw_text" in fields else None,
+        transcripts=fields.texts("raw_text") if "raw_text" in fields else None,
         unimodal_labels={
             modality: _labels(fields, f"regression_labels_{letter}")
             for modality, letter in UNIMODAL.items()

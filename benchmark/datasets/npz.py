@@ -13,10 +13,10 @@ from benchmark.config import digest
 from benchmark.datasets.files import (
     Arrays,
     file_digest,
+    named,
     npz_names,
     read_manifest,
     read_npz,
-    safe_name,
 )
 from benchmark.datasets.labels import Labels, refuse_labels
 from benchmark.datasets.source import SPLITS, Source, missing, padded_left, right_padded, single
@@ -24,6 +24,7 @@ from benchmark.datasets.spec import Floats, Integers, Sequences, Split, Strings
 from benchmark.datasets.tokens import split_words
 from benchmark.datasets.vectors import MAX_WORDS, WordVectors, read_word_vectors
 from benchmark.errors import UserError
+from benchmark.naming import check_name, clipped, shown
 from benchmark.task import Task
 
 LEAST_COVERAGE = 0.5  # word vectors that know fewer of the training words are of another language
@@ -60,7 +61,7 @@ def open_npz(folder: Path, label: str = "") -> Source:
     opened = _Folder(folder, label)
     return Source(
         task=opened.task,
-        name=opened.name + opened.labels.suffix,
+        name=check_name("the dataset", opened.name + opened.labels.suffix),
         format="npz",
         sizes={name: len(opened.read_ids(name)) for name in opened.parts},
         read=opened.read,
@@ -81,12 +82,13 @@ class _Folder:
     name: str = field(init=False)
     labels: Labels = field(init=False)
     parts: tuple[str, ...] = field(init=False)
+    extra: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.manifest = read_manifest(self.folder)
-        name = self.manifest.get("name")
-        self.name = safe_name(name if isinstance(name, str) else self.folder.resolve().name)
+        self.name = named(self.folder, self.manifest)
         self.labels = Labels(self.name, self.manifest, self.chosen)
+        self.extra = self._extra()
         self.whole = whole_file(self.folder)
         self.parts = (WHOLE,) if self.whole else SPLITS
 
@@ -102,10 +104,10 @@ class _Folder:
         found |= self.labels.neutral(self.task)
         vectors = self.word_vectors
         if vectors is not None:
-            counts = [len(split_words(str(text))) for text in self.train["raw_text"]]
+            counts = [len(split_words(str(text))) for text in self._transcripts]
             found["word_vectors"] = {
                 "from": vectors.name,
-                "covered": vectors.coverage(self.train["raw_text"]),
+                "covered": vectors.coverage(self._transcripts),
                 "most_words": MAX_WORDS,
                 "cut_in_train": sum(count > MAX_WORDS for count in counts),
             }
@@ -129,15 +131,20 @@ class _Folder:
         if "text" in self.train or "raw_text" not in self.train:
             return None
         chosen = self.manifest.get("word_vectors")
-        vectors = read_word_vectors(self.folder.resolve().parent / str(chosen or WORD_VECTORS))
-        if vectors is None and chosen:
+        name = WORD_VECTORS if chosen is None else check_name("the folder word_vectors", chosen)
+        vectors = read_word_vectors(self.folder.resolve().parent / name)
+        if vectors is None and chosen is not None:
             raise UserError(
                 f"{self.name!r} asks for the word vectors {chosen!r}, but beside it there is no "
                 f"such folder with one npz file of 'word' and 'vector'"
             )
-        if vectors is None or vectors.coverage(self.train["raw_text"]) < LEAST_COVERAGE:
+        if vectors is None or vectors.coverage(self._transcripts) < LEAST_COVERAGE:
             return None
         return vectors
+
+    @property
+    def _transcripts(self) -> Strings:
+        return self._strings(self.train, self.parts[0], "raw_text")
 
     def folds(self) -> dict[str, Integers] | None:
         """The fold of each sample of every part; None where one has none.
@@ -160,7 +167,8 @@ class _Folder:
         return found
 
     def _folds(self, fold: NDArray[Any], split: str, key: str) -> Integers:
-        if fold.dtype.kind not in "iu" or fold.ndim != 1 or (fold < 0).any():
+        whole = fold.dtype.kind in "iu" and fold.ndim == 1
+        if not whole or ((fold < 0) | (fold >= 2**31)).any():
             raise UserError(
                 f"{key!r} of {self._path(split).name} of {self.name!r} is {fold.dtype} of shape "
                 f"{fold.shape}; it must be one whole number from 0 a sample"
@@ -193,7 +201,7 @@ class _Folder:
         ids = self._ids(arrays, split)
         label = self._label(arrays, split)
         refuse_labels(self._place(split), label, self.task)
-        extra = {name: self._sequences(arrays, split, name) for name in self._extra}
+        extra = {name: self._sequences(arrays, split, name) for name in self.extra}
         streams = {name: self._sequences(arrays, split, name) for name in MODALITIES}
         transcripts = self._strings(arrays, split, "raw_text") if "raw_text" in arrays else None
         if "text" not in self.train and transcripts is not None:
@@ -235,14 +243,24 @@ class _Folder:
             )
         return label.astype(np.float32)
 
-    @property
     def _extra(self) -> list[str]:
-        extra = self.manifest.get("extra", [])
+        """Names of further modalities; none may stand for another array."""
+        extra = self.manifest.get("extra")
+        if extra is None:
+            return []
         if not isinstance(extra, list):
             raise UserError(
-                f'"extra" in dataset.json of {self.name!r} is {extra!r}; it must be a list of names'
+                f'"extra" in dataset.json of {self.name!r} is {shown(extra)}; it must be a list of '
+                f"names"
             )
-        return [str(name) for name in extra]
+        names = [check_name("a modality", name) for name in extra]
+        for place, name in enumerate(names):
+            if name in (*MODALITIES, *names[:place]) or name.endswith(("_lengths", "_mask")):
+                raise UserError(
+                    f'"extra" in dataset.json of {self.name!r} has {name!r}, which stands for '
+                    f"something else; name each further modality once"
+                )
+        return names
 
     def _refuse_uneven(self, split: Split) -> None:
         counts = {"label": len(split.label), "ids": len(split.ids)}
@@ -272,6 +290,11 @@ class _Folder:
                 f"{values.shape}; it must be numbers (samples, features) or "
                 f"(samples, steps, features)"
             )
+        if values.ndim != self._array(self.train, self.parts[0], name).ndim:
+            raise UserError(
+                f"{name} of {self._place(split)} has shape {values.shape}, that of the training "
+                f"split {self.train[name].shape}; give both steps or neither"
+            )
         if not all(values.shape[1:]):
             raise UserError(
                 f"{name} of {self._place(split)} has shape {values.shape}; it needs one step and "
@@ -299,9 +322,10 @@ class _Folder:
                     f"{name}_mask of {self._place(split)} is {mask.dtype}; it must be true or false"
                 )
             return mask.astype(bool), None
-        if "mask" in arrays and arrays["mask"].shape == values.shape[:2]:
+        shared = arrays.get("mask")
+        if shared is not None and shared.dtype.kind in "biuf" and shared.shape == values.shape[:2]:
             some = (values != 0).any(axis=(1, 2))  # a shared mask does not say what is missing
-            return arrays["mask"].astype(bool) & some[:, None], None
+            return shared.astype(bool) & some[:, None], None
         for key in (f"{name}_lengths", f"{name}_length"):
             if key in arrays:
                 return self._steps(arrays[key], key, split, values), False
@@ -324,8 +348,8 @@ class _Folder:
         file = self._path(split).name
         if name not in arrays:
             raise UserError(
-                f"{file} of {self.name!r} has no array {name!r}, which every split needs; it has "
-                f"{', '.join(sorted(arrays)) or 'none'}"
+                f"{file} of {self.name!r} has no array {shown(name)}, which every split needs; it "
+                f"has {', '.join(map(clipped, sorted(arrays)[:20])) or 'none'}"
             )
         if not arrays[name].ndim:
             raise UserError(
@@ -340,7 +364,18 @@ class _Folder:
                 f"{name!r} in {self._path(split).name} of {self.name!r} has shape {values.shape}; "
                 f"it needs one text a sample"
             )
-        return values.astype(np.str_)
+        if values.dtype.kind not in "USiuf":
+            raise UserError(
+                f"{name!r} in {self._path(split).name} of {self.name!r} is {values.dtype}; it "
+                f"needs one text a sample"
+            )
+        try:
+            return values.astype(np.str_)
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{name!r} in {self._path(split).name} of {self.name!r} has bytes that are no "
+                f"ASCII; write it as text"
+            ) from None
 
     def _place(self, split: str) -> str:
         return f"{self.name!r}" if self.whole else f"the {split} split of {self.name!r}"

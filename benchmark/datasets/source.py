@@ -24,6 +24,7 @@ from benchmark.datasets.spec import (
 from benchmark.datasets.tokens import MAX_TOKENS, make_tokeniser
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims
+from benchmark.naming import shown
 from benchmark.task import Task
 
 SPLITS = ("train", "valid", "test")
@@ -153,6 +154,12 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
     place = f"the {split.name} split of {dataset!r}"
     if not len(split):
         raise UserError(f"{place} is empty; every split needs at least one sample")
+    if train is not None and split.extra.keys() != train.extra.keys():
+        names = " and ".join(sorted(split.extra.keys() ^ train.extra.keys()))
+        raise UserError(
+            f"{names} is in only one of {place} and the training split; give it in every split or "
+            f"in none"
+        )
     for name in (*MODALITIES, *split.extra):
         values = split.sequences(name).values
         if not np.isfinite(values).all():
@@ -165,8 +172,15 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
             _refuse_other_shape(place, name, values, train.sequences(name).values)
     refuse_labels(place, split.label, task)
     _refuse_unimodal(place, split, train)
-    if len(np.unique(split.ids)) < len(split):
-        raise UserError(f"{place} has the same id more than once; ids must be unique")
+    ids = np.sort(split.ids)
+    if (ids[1:] == ids[:-1]).any():
+        twice = str(ids[1:][ids[1:] == ids[:-1]][0])
+        raise UserError(
+            f"{place} has the same id more than once, for example {shown(twice)}; ids must be "
+            f"unique"
+        )
+    if not ids[0]:
+        raise UserError(f"{place} has an empty id; name every sample")
 
 
 def _refuse_unimodal(place: str, split: Split, train: Split | None) -> None:
@@ -212,7 +226,7 @@ def refuse_overlap(dataset: str, ids: Mapping[str, Strings]) -> None:
         if len(shared):
             raise UserError(
                 f"{len(shared)} ids of {dataset!r} are in both the {first} and the {second} "
-                f"split, for example {str(shared[0])!r}; a sample belongs to one split"
+                f"split, for example {shown(str(shared[0]))}; a sample belongs to one split"
             )
 
 
@@ -251,11 +265,13 @@ def right_padded(
     last = np.where(left is True, steps, steps - content[:, ::-1].argmax(axis=1))
     lengths = np.where(some, last - first, 0).astype(np.int64)
     place = np.arange(steps)
-    moved = np.take_along_axis(
-        values, np.minimum(first[:, None] + place, steps - 1)[..., None], axis=1
-    )
-    moved = np.where((place < lengths[:, None])[..., None], moved, 0)
-    return Sequences(single(moved), lengths)
+    if first.any():
+        values = np.take_along_axis(
+            values, np.minimum(first[:, None] + place, steps - 1)[..., None], axis=1
+        )
+    result = single(values)
+    result[place >= lengths[:, None]] = 0
+    return Sequences(result, lengths)
 
 
 def single(values: NDArray[Any]) -> Floats:

@@ -1,10 +1,12 @@
 """The native folder: `dataset.json` and one memory-mapped `.npy` file for each array of a split."""
 
+import glob
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,26 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.files import file_digest, read_manifest, safe_name
+from benchmark.datasets.files import file_digest, named, read_manifest
+from benchmark.datasets.native import (
+    MOST_TOKENS,
+    WORDS,
+    Manifest,
+    StoredVocabulary,
+    garbled,
+    parse,
+    read_array,
+    refuse_outside,
+    refuse_type,
+)
 from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
+from benchmark.naming import check_name, clipped, shown
+from benchmark.parts import hold, remove_dead
 from benchmark.task import Task
 
 FORMAT = "affectbench-1"
-KINDS = {"f": np.float32, "i": np.int64, "U": np.str_}
 
 
 def is_native_folder(folder: Path) -> bool:
@@ -62,10 +76,12 @@ def write_dataset(
         licence: the terms of the data.
 
     Raises:
-        UserError: the folder exists, a split is missing, or the disk refuses (nothing is left).
+        UserError: no folder can have the name, the folder exists, a split is missing, or the disk
+            refuses (nothing is left).
     """
     target = Path(folder)
-    if target.exists():
+    check_name("the dataset", name)
+    if os.path.lexists(target):
         raise UserError(f"{target.name!r} is already there; remove it or choose another name")
     if set(splits) != set(SPLITS):
         raise UserError(f"a dataset needs the splits {', '.join(SPLITS)}, got {', '.join(splits)}")
@@ -88,13 +104,17 @@ def write_dataset(
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        manifest["arrays"] = _write_arrays(temporary, splits)
-        _write_synced(temporary / "dataset.json", json.dumps(manifest, indent=1).encode())
-        temporary.chmod(0o755)
-        _sync_folder(temporary)
-        temporary.rename(target)
-        _sync_folder(target.parent)
+        with ExitStack() as held:
+            with hold(target.parent):
+                remove_dead(target.parent, f".{glob.escape(target.name)}-*.part")
+                temporary = _make_part(target)
+                held.enter_context(hold(temporary))
+            manifest["arrays"] = _write_arrays(temporary, splits)
+            _write_synced(temporary / "dataset.json", json.dumps(manifest, indent=1).encode())
+            temporary.chmod(0o755)
+            _sync_folder(temporary)
+            temporary.rename(target)
+            _sync_folder(target.parent)
     except OSError as error:
         raise UserError(
             f"{target.name!r} could not be written ({error.strerror or error}); nothing was left "
@@ -104,6 +124,10 @@ def write_dataset(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _make_part(target: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".part", dir=target.parent))
 
 
 def _vocabulary_values(vocabulary: Vocabulary) -> dict[str, int]:
@@ -194,41 +218,55 @@ def open_store(folder: Path) -> Source:
     manifest = read_manifest(folder)
     if manifest.get("format") != FORMAT:
         raise UserError(
-            f"{folder.name!r} has format {manifest.get('format')!r}, this version reads "
+            f"{shown(folder.name)} has format {shown(manifest.get('format'))}, this version reads "
             f"{FORMAT!r}; import the data again"
         )
+    known = parse(folder, manifest)
+    stated = manifest.get("labels", {}).get("neutral")  # as written: it is part of the digest
+    task = known.task | ({} if stated is None else {"neutral": stated})
+    neutral = known.provenance.get("neutral", "stated") if stated is None else "stated"
+    return Source(
+        name=named(folder, manifest),
+        task=_task(folder, task),
+        format="native",
+        sizes=known.splits.model_dump(),
+        read=lambda split: _read_split(folder, split, known),
+        read_ids=lambda split: read_array(folder, f"{split}.ids.npy", known.arrays),
+        digest=digest([task, {file: entry.blake2 for file, entry in known.arrays.items()}]),
+        vocabulary=_vocabulary(folder, known),
+        encoder=known.encoder,
+        provenance={
+            **known.provenance,
+            **{key: manifest[key] for key in ("features", "padding", "licence")},
+            **({"neutral": neutral} if task.get("kind") == "regression" else {}),
+        },
+    )
+
+
+def _vocabulary(folder: Path, known: Manifest) -> Vocabulary | None:
+    if known.vocabulary is None:
+        return None
+    values = known.vocabulary.model_dump()
+    if any(values[name] >= values["size"] for name in values if name != "size"):
+        raise garbled(folder, "vocabulary, whose special ids are not below its size")
+    return Vocabulary(**values)
+
+
+def _task(folder: Path, values: dict[str, Any]) -> Task:
     try:
-        arrays: dict[str, dict[str, Any]] = manifest["arrays"]
-        vocabulary = manifest["vocabulary"]
-        stated = manifest.get("labels", {}).get("neutral")
-        task = manifest["task"] | ({} if stated is None else {"neutral": stated})
-        neutral = manifest["provenance"].get("neutral", "stated") if stated is None else "stated"
-        return Source(
-            name=safe_name(str(manifest["name"])),
-            task=Task.from_dict(task),
-            format="native",
-            sizes={split: int(manifest["splits"][split]) for split in SPLITS},
-            read=lambda split: _read_split(folder, split, manifest),
-            read_ids=lambda split: _read_array(folder, f"{split}.ids.npy", arrays),
-            digest=digest([task, {file: entry["blake2"] for file, entry in arrays.items()}]),
-            vocabulary=None if vocabulary is None else Vocabulary(**vocabulary),
-            encoder=str(manifest["encoder"]),
-            provenance={
-                **manifest["provenance"],
-                **{key: manifest[key] for key in ("features", "padding", "licence")},
-                **({"neutral": neutral} if task["kind"] == "regression" else {}),
-            },
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"dataset.json of {folder.name!r} lacks or garbles {error}; import the data again"
-        ) from None
+        return Task.from_dict(values)
+    except UserError as error:
+        raise UserError(f"dataset.json of {shown(folder.name)}: {error}") from None
 
 
-def _read_split(folder: Path, split: str, manifest: Mapping[str, Any]) -> Split:
-    files: dict[str, dict[str, Any]] = manifest["arrays"]
-    keys = [file.split(".")[1] for file in files if file.startswith(f"{split}.")]
-    arrays = {key: _read_array(folder, f"{split}.{key}.npy", files) for key in keys}
+def _read_split(folder: Path, split: str, manifest: Manifest) -> Split:
+    files, size = manifest.arrays, getattr(manifest.splits, split)
+    keys = [
+        file.removeprefix(f"{split}.").removesuffix(".npy")
+        for file in files
+        if file.startswith(f"{split}.")
+    ]
+    arrays = {key: read_array(folder, f"{split}.{key}.npy", files) for key in keys}
     required = {
         "ids",
         "label",
@@ -240,25 +278,35 @@ def _read_split(folder: Path, split: str, manifest: Mapping[str, Any]) -> Split:
             f"the {split} split of {folder.name!r} has no array {absent[0]!r}; import it again"
         )
     for key, array in arrays.items():
-        if array.shape[:1] != (manifest["splits"][split],):
+        place = clipped(f"{folder.name}/{split}.{key}.npy")
+        if array.shape[:1] != (size,):
             raise UserError(
-                f"{folder.name}/{split}.{key}.npy has {len(array) if array.ndim else 'no'} rows "
-                f"for {manifest['splits'][split]} samples; import the data again"
+                f"{place} has {len(array) if array.ndim else 'no'} rows for {size} samples; "
+                f"import the data again"
             )
+        refuse_type(key, array, place)
 
     def pair(name: str) -> Sequences:
-        values, lengths = arrays[name], arrays[f"{name}_lengths"]
-        if values.ndim != 3 or lengths.shape != values.shape[:1]:
+        place = clipped(f"{folder.name}/{split}.{name}.npy")
+        values, lengths = arrays[name], arrays.get(f"{name}_lengths")
+        if values.ndim != 3 or lengths is None or lengths.shape != values.shape[:1]:
             raise UserError(
-                f"{folder.name}/{split}.{name}.npy has shape {values.shape}, not "
-                f"(samples, steps, features); import the data again"
+                f"{place} has shape {values.shape}, not (samples, steps, features), or no lengths "
+                f"beside it; import the data again"
             )
+        refuse_outside(f"{name}_lengths of {place}", lengths, 0, values.shape[1])
         return Sequences(values, np.array(lengths))
 
-    def named(prefix: str) -> list[str]:
+    def names(prefix: str) -> list[str]:
         found = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
         return [name for name in found if not name.endswith("_lengths")]
 
+    for name in names("unimodal_"):
+        if name not in MODALITIES:
+            raise UserError(
+                f"{folder.name!r} has labels of {shown(name)} alone; allowed: "
+                f"{', '.join(MODALITIES)}"
+            )
     return Split(
         name=split,
         ids=arrays["ids"],
@@ -266,43 +314,35 @@ def _read_split(folder: Path, split: str, manifest: Mapping[str, Any]) -> Split:
         text=pair("text"),
         audio=pair("audio"),
         vision=pair("vision"),
-        tokens=(
-            Tokens(arrays["token_ids"], np.array(arrays["token_lengths"]), arrays["token_words"])
-            if {"token_ids", "token_lengths", "token_words"} <= set(keys)
-            else None
-        ),
+        tokens=_tokens(arrays, f"{folder.name}/{split}", manifest.vocabulary),
         groups=arrays.get("groups"),
         transcripts=arrays.get("transcripts"),
-        unimodal_labels={name: arrays[f"unimodal_{name}"] for name in named("unimodal_")},
-        extra={name: pair(f"extra_{name}") for name in named("extra_")},
+        unimodal_labels={name: arrays[f"unimodal_{name}"] for name in names("unimodal_")},
+        extra={check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
         oracle=arrays.get("oracle"),
     )
 
 
-def _read_array(folder: Path, file: str, entries: Mapping[str, Mapping[str, Any]]) -> Any:
-    """A read-only memory map, after its file was found whole."""
-    path, place = folder / file, f"{folder.name}/{file}"
-    if file not in entries:
-        raise UserError(f"dataset.json of {folder.name!r} does not list {file}; import it again")
-    entry = entries[file]
-    try:
-        if path.stat().st_size != entry["bytes"]:
-            raise UserError(
-                f"{place} has {path.stat().st_size} bytes, {entry['bytes']} were written; it is "
-                f"truncated or changed, import the data again"
-            )
-        if file_digest(path) != entry["blake2"]:
-            raise UserError(f"{place} is not what was written (its hash differs); import it again")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{place} is missing; import the data again") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{place} cannot be read: {error}; import the data again") from None
-    if list(array.shape) != entry["shape"] or array.dtype.str != entry["dtype"]:
+def _tokens(
+    arrays: Mapping[str, NDArray[Any]], place: str, vocabulary: StoredVocabulary | None
+) -> Tokens | None:
+    keys = ("token_ids", "token_lengths", "token_words")
+    there = [key for key in keys if key in arrays]
+    if not there:
+        return None
+    if len(there) < len(keys):
         raise UserError(
-            f"{place} is {array.dtype.str} of shape {array.shape}, dataset.json says "
-            f"{entry['dtype']} of shape {tuple(entry['shape'])}; import the data again"
+            f"{place} has {' and '.join(there)} alone; tokens need {', '.join(keys)}, import the "
+            f"data again"
         )
-    if not any(np.issubdtype(array.dtype, kind) for kind in KINDS.values()):
-        raise UserError(f"{place} is {array.dtype}; allowed: float32, int64, text")
-    return array
+    ids, lengths, words = (arrays[key] for key in keys)
+    if ids.ndim != 2 or words.shape != ids.shape or lengths.shape != ids.shape[:1]:
+        raise UserError(
+            f"{place} has tokens of shape {ids.shape}, their lengths {lengths.shape} and words "
+            f"{words.shape}; import the data again"
+        )
+    size = MOST_TOKENS if vocabulary is None else vocabulary.size
+    refuse_outside(f"token_ids of {place}", ids, 0, size - 1)
+    refuse_outside(f"token_lengths of {place}", lengths, 0, ids.shape[1])
+    refuse_outside(f"token_words of {place}", words, -1, WORDS)
+    return Tokens(ids, np.array(lengths), words)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.files import file_digest, read_npz
+from benchmark.datasets.files import file_digest, npz_names, read_npz
 from benchmark.datasets.spec import Floats, Sequences, Strings
 from benchmark.datasets.tokens import normalise, split_words
+from benchmark.errors import UserError
 
 MAX_WORDS = 50  # rows of the stream; 99 % of the utterances of MOSI have fewer words
 
@@ -53,14 +54,20 @@ def read_word_vectors(folder: Path) -> WordVectors | None:
     """The vectors of a folder with one npz file of `word` and `vector`; None if it is not one.
 
     Raises:
-        UserError: the file is corrupt.
+        UserError: the file is corrupt, or these are no words and vectors.
     """
     paths = sorted(folder.glob("*.npz"))
-    if len(paths) != 1:
+    if len(paths) != 1 or not {"word", "vector"} <= {*npz_names(paths[0])}:
         return None
-    arrays = read_npz(paths[0])
-    if "word" not in arrays or "vector" not in arrays:
-        return None
-    rows = {str(word): row for row, word in enumerate(arrays["word"])}
-    vectors = arrays["vector"].astype(np.float32)
-    return WordVectors(folder.name, rows, vectors, file_digest(paths[0]))
+    arrays = read_npz(paths[0], ("word", "vector"))
+    words, vectors = arrays["word"], arrays["vector"]
+    texts = words.dtype.kind == "U" and words.ndim == 1
+    numbers = vectors.dtype.kind in "fiu" and vectors.ndim == 2 and vectors.shape[1] > 0
+    if not texts or not numbers or len(words) != len(vectors):
+        raise UserError(
+            f"{folder.name}/{paths[0].name} has 'word' {words.dtype} of shape {words.shape} and "
+            f"'vector' {vectors.dtype} of shape {vectors.shape}; it needs one text and one row of "
+            f"numbers a word"
+        )
+    rows = {str(word): row for row, word in enumerate(words)}
+    return WordVectors(folder.name, rows, vectors.astype(np.float32), file_digest(paths[0]))

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MARKER = "AFFECTBENCH_CAMPAIGN"  # a variable that all processes of a command inherit
 LIMIT = 180.0  # seconds that no command of the campaign needs
-GRACE = 30.0  # seconds after which no process is left; it may have to end its imports first
+GRACE = 3.0  # seconds after which no process is left
 MAIN = "import affectbench; affectbench.main()"
 
 _numbers = itertools.count()
