@@ -253,14 +253,14 @@ SINGLE: dict[str, Behaviour] = {
     "good": Behaviour(codes=(0,)),
     # What does not end
     "spins-in-forward": Behaviour(
-        forward=f"{IN_A_CELL}while True: pass", more=("--time-limit", "0.1")
+        forward=f"{IN_A_CELL}while True: pass", more=("--time-limit", "0.3")
     ),
-    "sleeps-in-loss": Behaviour(loss="time.sleep(1000)", more=("--time-limit", "0.1")),
+    "sleeps-in-loss": Behaviour(loss="time.sleep(1000)", more=("--time-limit", "0.3")),
     "sleeps-deaf": Behaviour(
         loss="signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)",
-        more=("--time-limit", "0.1"),
+        more=("--time-limit", "0.3"),
     ),
-    "spins-in-init": Behaviour(init="while True: pass", more=("--time-limit", "0.1")),
+    "spins-in-init": Behaviour(init="while True: pass", more=("--time-limit", "0.3")),
     "thread-in-forward": Behaviour(
         forward=f"{FIRST}threading.Thread(target=time.sleep, args=(1000,)).start()"
     ),
@@ -269,7 +269,7 @@ SINGLE: dict[str, Behaviour] = {
     "subprocess-of-its-own": Behaviour(
         forward=f"{FIRST}subprocess.Popen(['sleep', '10'], start_new_session=True)"
     ),
-    "at-exit": Behaviour(top="import atexit; atexit.register(lambda: 1 / 0)"),
+    "at-exit": Behaviour(top="import atexit; atexit.register(time.sleep, 1)"),
     # Forks, once in a process and in its children: no bombs
     "fork-returns": Behaviour(loss=f"{FIRST}os.fork()"),
     "fork-takes-over": Behaviour(loss=f"{FIRST}if os.fork(): os._exit(0)"),
@@ -281,7 +281,7 @@ SINGLE: dict[str, Behaviour] = {
     "closed-outputs": Behaviour(forward="os.close(1); os.close(2)"),
     "closed-descriptors": Behaviour(forward=f"{FIRST}os.closerange(3, 200)"),
     "shrunken-limits": Behaviour(
-        forward="resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))",
+        forward="resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))", whole=False
     ),
     "few-descriptors": Behaviour(init="resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))"),
     # What it returns

@@ -510,10 +510,6 @@ def _no_files() -> Iterator[Damage]:
 
         return apply
 
-    def full_folder(path: Path) -> None:
-        path.mkdir()
-        (path / "notes.txt").write_text("mine")
-
     def listen(path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as place:
             before = os.getcwd()
@@ -523,7 +519,6 @@ def _no_files() -> Iterator[Damage]:
 
     yield Damage("missing", Path.unlink, refused=0, aside=0)
     yield Damage("folder", instead(Path.mkdir))
-    yield Damage("full-folder", instead(full_folder))
     yield Damage("fifo", instead(os.mkfifo))
     yield Damage("socket", instead(listen))
     yield Damage("loop", instead(lambda path: path.symlink_to(path.name)))

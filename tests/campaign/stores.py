@@ -31,6 +31,7 @@ def record_bytes(out: Path) -> dict[str, bytes]:
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.glob("records/*/*/*.json"))
+        if path.is_file()
     }
 
 
