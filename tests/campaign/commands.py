@@ -37,8 +37,7 @@ class Ended:
         elif self.code < 0:
             sentences.append(f"ended by {signal.Signals(-self.code).name}")
         elif self.code not in codes:
-            last = (self.output.strip().splitlines() or ["nothing said"])[-1]
-            sentences.append(f"exit code {self.code}: {last}")
+            sentences.append(f"exit code {self.code}: {' | '.join(self.output.splitlines()[-3:])}")
         if "Traceback (most recent call last)" in self.output:
             sentences.append("traceback")
         return sentences

@@ -18,7 +18,7 @@ SIDE_BY_SIDE = 2
 # Corpora of cases: seconds that one may take, and of how many the short form takes one.
 CORPORA = {"pickles": (SECONDS, 12), "folders": (SECONDS, 12), "tables": (SECONDS, 12)}
 CORPORA |= {"records": (60.0, 40)}
-SHORT_KILLS = 10
+KILLS, SHORT_KILLS = 40, 4
 SHORT_PLUGINS = (
     *("float64-at-import", "chdir-in-forward", "segfault-in-a-cell"),
     *("fork-returns", "patched-late-fusion-at-import", "evaluation-itself"),
@@ -76,8 +76,7 @@ def _share(name: str, short: bool, place: int) -> Figures:
 
 
 def _kills(short: bool) -> Figures:
-    scenes = kills.SHORT_SCENES if short else kills.SCENES
-    return kills.run(SHORT_KILLS if short else 40, SEED, scenes)
+    return kills.run(SHORT_KILLS, SEED, ()) if short else kills.run(KILLS, SEED, kills.SCENES)
 
 
 def _plugins(short: bool) -> Figures:
