@@ -26,6 +26,7 @@ from benchmark.registry import (
     load_plugin,
 )
 from benchmark.results import Cell
+from benchmark.state import OURS, USED, unchanged
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def plan_grid(
     if precision is not None:
         rules = changed_protocol(rules, {"precision": precision})
     _check_corruptions(rules)
-    own = [name for plugin in plugins for name in load_plugin(plugin)]
+    with unchanged((*OURS, *USED)):  # workers import it again, each for its own cells
+        own = [name for plugin in plugins for name in load_plugin(plugin)]
     names = _choose_models(models, own)
     check_device(device)
     chosen_seeds = list(dict.fromkeys(range(seeds) if isinstance(seeds, int) else seeds))

@@ -339,7 +339,7 @@ def load_plugin(path: str | Path) -> list[str]:
         raise UserError(f"plugin {str(path)!r} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    here = os.getcwd()
+    here, limit = os.getcwd(), sys.getrecursionlimit()
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -351,6 +351,7 @@ def load_plugin(path: str | Path) -> list[str]:
             f"plugin {str(path)!r} fails to import: {type(error).__name__}: {error}"
         ) from error
     finally:
+        sys.setrecursionlimit(limit)
         os.chdir(here)  # relative paths of the command stay what they are
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == name]
     if not own and _MODELS.keys() == models.keys() and _EVALUATIONS.keys() == evaluations.keys():

@@ -167,7 +167,8 @@ def _protocol(external: External, dataset: Dataset) -> dict[str, Any]:
     if external.protocol and external.protocol not in PROTOCOLS:
         raise unknown("protocol", external.protocol, PROTOCOLS)
     found: list[dict[str, Any]] = []
-    for _, record in [] if external.folder is None else find_records(external.folder):
+    told: list[str] = []  # the tables say what is left out
+    for _, record in [] if external.folder is None else find_records(external.folder, told.append):
         cell = record.cell
         same = (cell.dataset, cell.fingerprint) == (dataset.name, dataset.fingerprint)
         wanted = external.protocol in ("", cell.protocol.get("name"))

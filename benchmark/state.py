@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.registry import PACKAGES
-
-OURS = ("benchmark", *PACKAGES)
+OURS = ("benchmark", "robustness", "baselines", "methods", "leaderboard", "affectbench")
+# What the harness itself works with, and a plugin may patch while it is imported.
+USED = (
+    *("builtins", "codecs", "concurrent", "contextlib", "copy", "functools", "genericpath"),
+    *("hashlib", "importlib", "inspect", "io", "itertools", "json", "math", "multiprocessing"),
+    *("os", "pathlib", "pickle", "posixpath", "random", "re", "shutil", "signal", "subprocess"),
+    *("sys", "tempfile", "threading", "time", "traceback", "warnings", "zipfile"),
+)
+HEAP_TYPE = 1 << 9  # of a class that was made by Python code
 LIBRARIES = ("KMP_", "TORCHINDUCTOR_", "TRITON_", "CUBLAS_", "PYTEST_")
 Flag = tuple[Callable[[], Any], Callable[[Any], object]]
 
@@ -85,16 +91,21 @@ _FLAGS: dict[str, Flag] = {
 
 
 class State:
-    """The state of this process when the object was made."""
+    """The state of this process when the object was made.
 
-    def __init__(self) -> None:
+    Args:
+        packages: whose functions, classes and methods belong to it.
+    """
+
+    def __init__(self, packages: tuple[str, ...] = OURS) -> None:
+        self._packages = packages
         self._flags = {name: get() for name, (get, _) in _FLAGS.items()}
-        self._code = _code()
+        self._code = _code(packages)
 
     def changes(self) -> list[str]:
         """What differs now, in words."""
         flags = [name for name, (get, _) in _FLAGS.items() if get() != self._flags[name]]
-        now = _code()
+        now = _code(self._packages)
         patched = {
             f"{getattr(owner, '__name__', owner)}.{name}"
             for (owner, name), value in self._code.items()
@@ -108,7 +119,7 @@ class State:
         for name, (get, put) in _FLAGS.items():
             if get() != self._flags[name]:
                 put(self._flags[name])
-        now = _code()
+        now = _code(self._packages)
         for (owner, name), value in self._code.items():
             if now.get((owner, name)) is not value:
                 setattr(owner, name, value)
@@ -116,26 +127,27 @@ class State:
 
 
 @contextmanager
-def unchanged() -> Iterator[None]:
+def unchanged(packages: tuple[str, ...] = OURS) -> Iterator[None]:
     """Whatever happens within, the state of this process is as before."""
-    before = State()
+    before = State(packages)
     try:
         yield
     finally:
         before.restore()
 
 
-def _code() -> dict[tuple[Any, str], Any]:
-    """Functions and classes of our modules, and the methods of our classes, by owner and name."""
+def _code(packages: tuple[str, ...]) -> dict[tuple[Any, str], Any]:
+    """Functions and classes of some packages, and methods of these classes, by owner and name."""
     found: dict[tuple[Any, str], Any] = {}
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] not in OURS or module is None:
+        if name.partition(".")[0] not in packages or module is None:
             continue
         for key, value in vars(module).items():
             if not callable(value) or getattr(value, "__module__", None) is None:
                 continue
             found[module, key] = value
-            if isinstance(value, type) and value.__module__ == name:
+            own = isinstance(value, type) and value.__module__ == name
+            if own and value.__flags__ & HEAP_TYPE:  # others cannot be patched
                 methods = {k: v for k, v in vars(value).items() if hasattr(v, "__get__")}
                 found |= {(value, key): method for key, method in methods.items()}
     return found

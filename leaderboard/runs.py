@@ -47,7 +47,7 @@ def to_frame(folder: str | Path) -> "DataFrame":
     """The lines of `to_rows` for all records below an output folder, as a pandas DataFrame.
 
     Raises:
-        UserError: the folder holds no records, or one that cannot be read.
+        UserError: the folder holds no records. One that cannot be read is left out with a warning.
     """
     from pandas import DataFrame
 

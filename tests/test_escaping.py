@@ -268,7 +268,7 @@ TEXT = {text!r}
 @register_model("hostile", display=TEXT, paper=TEXT, source=TEXT, smoke={{}}, no_capture=TEXT,
     defaults={{"synthetic": {{"text": TEXT, "recipe": "published: " + TEXT}}, TEXT: {{}}}})
 class Hostile(Model):
-    __doc__ = TEXT
+    __doc__ = TEXT[:-1]
 
     def __init__(self, dims: Dims, *, text: str = TEXT):
         super().__init__()
@@ -282,7 +282,7 @@ class Hostile(Model):
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("[red] $x$") / "[bold]hostile.py"
-    path.write_text(PLUGIN.format(text=HOSTILE), encoding="utf-8")
+    path.write_text(PLUGIN.format(text=HOSTILE + HALF), encoding="utf-8")
     return path
 
 
@@ -330,7 +330,7 @@ def test_the_command_prints_what_a_plugin_says(
     assert visible(printed) == printed
     assert "hostile" in printed or "settings" in arguments
     if arguments == ("check",):
-        assert seen(HOSTILE) in joined(printed)
+        assert seen(HOSTILE + HALF) in joined(printed)
     if arguments[0] == "ls":
         assert "[/red]" in joined(printed)
         assert "<script>" in joined(printed)
@@ -405,8 +405,8 @@ def test_a_run_says_what_a_model_raised_in_any_encoding(plugin: Path, tmp_path: 
     assert answer.returncode == 1, answer.stderr
     assert "\x1b" not in answer.stdout + answer.stderr
     assert "[red]out[/b]" in answer.stdout
-    assert seen(HOSTILE) in joined(answer.stdout)
+    assert seen(HOSTILE + HALF) in joined(answer.stdout)
     assert "Traceback" not in answer.stderr
     (record,) = [r for _, r in find_records(tmp_path / "[red]out[/b]") if r.cell.part == "score"]
     assert record.error is not None
-    assert record.error.message == HOSTILE
+    assert record.error.message == HOSTILE + "\\ud800"  # as a code, so that any file can hold it

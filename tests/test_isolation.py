@@ -298,3 +298,22 @@ def test_every_record_of_a_killed_worker_can_be_read(tmp_path: Path, data: Path)
     assert record.attempts == 1
     assert record.task
     assert record.environment["torch"]
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "import json; json.loads = lambda *a, **k: {}",
+        "import benchmark.records as r; r.read_record = None",
+        "import builtins; builtins.open = None; os.replace = None",
+        "sys.setrecursionlimit(10_000)",
+        "torch.set_default_device('meta')",
+    ],
+)
+def test_what_a_plugin_does_as_it_is_imported_stays_out_of_the_run(
+    tmp_path: Path, data: Path, top: str
+) -> None:
+    outcome = attempt(tmp_path, data, top=f"{top}\n")
+    found = status(outcome)
+    assert (found["prior"], found["late-fusion"]) == ("done", "done")
+    assert len(outcome.records) == 3 or "own" not in found
