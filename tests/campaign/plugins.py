@@ -68,7 +68,7 @@ class Behaviour:
     loss: code in the loss.
     evaluation: body of an evaluation that every cell is measured by.
     name: of the model.
-    codes: exit codes that are right; after 2 nothing was run.
+    codes: exit codes that are right; after others than 0 and 1 nothing was run.
     more: arguments of the command.
     same: whether records of our own models must be those of a run without the plugin.
     whole: whether every planned cell must have a record.
@@ -136,7 +136,7 @@ def _beside(root: Path, wanted: dict[str, Any], case: str) -> list[str]:
     ended = command(arguments, folder)
     wrong = ended.wrong(behaviour.codes)
     out = folder / "out"
-    if ended.code != 2:
+    if ended.code in (0, 1):
         wrong += unreadable(out)
         if behaviour.whole:
             wrong += _missing(out, behaviour.name, ended.output)
@@ -216,6 +216,9 @@ SETTERS = {
         "cached_dataset('synthetic', None, '', ('audio', 'vision')).train.label[:] = 0"
     ),
 }
+
+# The command itself imports the plugin: without its own language it cannot go on.
+ONLY_IN_A_CELL = ("patched-json",)
 
 ENDINGS = {
     "exit": "sys.exit(0)",
@@ -315,12 +318,6 @@ SINGLE: dict[str, Behaviour] = {
     ),
     "removes-itself": Behaviour(forward="open(__file__, 'w').close()"),
     "changes-itself": Behaviour(top="open(__file__, 'a').write('# and more\\n')"),
-    "forges-records": Behaviour(
-        forward="from pathlib import Path\nPath('out/records/synthetic/prior').mkdir(parents=True,"
-        " exist_ok=True)\nPath('out/records/synthetic/prior/0123456789ab.json').write_text('{}')",
-        same=False,
-        whole=False,
-    ),
     # Names and registration
     "parameters-of-nan": Behaviour(init="self.head.weight.data.fill_(float('nan'))"),
     "no-parameters": Behaviour(init="self.requires_grad_(False)"),
@@ -377,13 +374,14 @@ RETURNED = {
 def _behaviours() -> dict[str, Behaviour]:
     found = dict(SINGLE)
     for name, code in SETTERS.items():
-        found[f"{name}-at-import"] = Behaviour(top=code)
+        if name not in ONLY_IN_A_CELL:
+            found[f"{name}-at-import"] = Behaviour(top=code)
         found[f"{name}-in-forward"] = Behaviour(forward=code)
     for name, code in ENDINGS.items():
         found[f"{name}-in-a-cell"] = Behaviour(loss=code)
     for name in AT_ONCE:
         found[f"{name}-in-init"] = Behaviour(init=ENDINGS[name])
-        found[f"{name}-at-import"] = Behaviour(top=ENDINGS[name], codes=(2,))
+        found[f"{name}-at-import"] = Behaviour(top=ENDINGS[name], codes=(2, 130))
     for name, value in NAMES.items():
         found[f"name-{name}"] = Behaviour(name=value, codes=(2,))
     for name, code in RETURNED.items():

@@ -324,7 +324,7 @@ def _other_fields() -> Iterator[Damage]:
     }
     for name, change in broken.items():
         yield Damage(name, _values(change))
-        yield Damage(f"forged-{name}", _forged(change), forged=True)
+        yield Damage(f"forged-field-{name}", _forged(change), forged=True)
     changed = {
         "better": _put("measurements.accuracy.test.mae", 0.001),
         "without-a-digest": lambda values: values.pop("digest"),
