@@ -22,7 +22,7 @@ from torch._subclasses.fake_tensor import (
 
 from benchmark.batch import MODALITIES, Batch
 from benchmark.config import TrainConfig
-from benchmark.errors import UserError, unknown
+from benchmark.errors import UserError, told, unknown
 from benchmark.model import Dims, Model, Output
 from benchmark.registry import PLAIN_ENCODERS, ModelEntry
 from benchmark.task import Task, multiclass, multilabel, regression
@@ -118,7 +118,7 @@ def run_check(entry: ModelEntry, name: str) -> CheckResult:
     try:
         CHECKS[name](entry)
     except BrokenPromise as error:
-        sentence = str(error)
+        sentence = told(error)
     except Exception as error:
         sentence = _describe(error, entry)
     seconds = time.perf_counter() - started
@@ -539,4 +539,4 @@ def _describe(error: Exception, entry: ModelEntry) -> str:
     trace = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in trace if frame.filename == file]
     place = f" from line {lines[-1]} of its file" if lines else ""
-    return f"{type(error).__name__}{place}: {error}"
+    return f"{type(error).__name__}{place}: {told(error)}"

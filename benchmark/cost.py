@@ -15,6 +15,7 @@ from benchmark import memory
 from benchmark.batch import Batch
 from benchmark.datasets.spec import Sequences, Split
 from benchmark.environment import environment
+from benchmark.errors import told
 from benchmark.evaluate import EvaluationContext
 from benchmark.flops import count_macs, text_encoders
 from benchmark.latency import latency, lengths, throughput
@@ -88,7 +89,7 @@ def _attempt(what: str, function: Callable[[], T], notes: list[str]) -> T | None
     try:
         return function()
     except Exception as error:
-        notes.append(f"{what} could not be measured: {error or type(error).__name__}")
+        notes.append(f"{what} could not be measured: {told(error) or type(error).__name__}")
         return None
 
 

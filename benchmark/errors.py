@@ -25,3 +25,21 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> NotFound:
         else f"known: {', '.join(options) or 'none'}"
     )
     return NotFound(f"unknown {kind} {name!r}; {hint}")
+
+
+def told(error: BaseException, longest: int = 2_000) -> str:
+    """What an error of other people's code says, as any file and screen can take it.
+
+    A text that is too long is cut in its middle, half of a surrogate pair becomes its code.
+    """
+    try:
+        text = str(error)
+    except Exception as other:
+        text = f"(its text cannot be made: {type(other).__name__})"
+    return cut(text.encode("utf-8", "backslashreplace").decode(), longest)
+
+
+def cut(text: str, longest: int) -> str:
+    """A text without its middle where it is too long."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"

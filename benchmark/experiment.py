@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmark.config import TrainConfig
 from benchmark.datasets.spec import Dataset
 from benchmark.environment import ROOT, environment, prepare, seed_everything
-from benchmark.errors import UserError
+from benchmark.errors import UserError, cut, told
 from benchmark.evaluate import EvaluationContext, in_label_units, predict
 from benchmark.grid import Plan, cached_dataset
 from benchmark.metrics import refuse_impossible
@@ -247,23 +247,12 @@ def failed(plan: Plan, error: BaseException) -> Record:
     text = "".join(traceback.format_exception(error))
     for folder, name in ((str(ROOT), "."), (sys.prefix, "<environment>"), (str(Path.home()), "~")):
         text = text.replace(folder, name)
-    try:
-        message = str(error)
-    except Exception as other:  # a class of somebody's own
-        message = f"(its text cannot be made: {type(other).__name__})"
     return Record(
         cell=plan.cell,
         status="failed",
         error=Failure(
-            type=_plain(type(error).__name__, 200),
-            message=_plain(message, 2_000),
-            traceback=_plain(text, 50_000),
+            type=cut(type(error).__name__, 200),
+            message=told(error),
+            traceback=cut(text.encode("utf-8", "backslashreplace").decode(), 50_000),
         ),
     )
-
-
-def _plain(text: str, longest: int) -> str:
-    """A text that any file and screen takes, cut in its middle where it is too long."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    half = longest // 2
-    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"

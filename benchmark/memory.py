@@ -22,6 +22,7 @@ import torch
 
 from benchmark.batch import Batch
 from benchmark.config import TrainConfig
+from benchmark.errors import told
 from benchmark.model import Dims, Model
 from benchmark.probe import Pool, infer, training_steps
 from benchmark.tied import end_with_parent
@@ -232,7 +233,7 @@ def _answer() -> dict[str, Any]:
         model = job.build()
         return _resident_peak(lambda: job.work(model, job.batch))
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"{type(error).__name__}: {told(error)}"}
 
 
 def _resident_peak(work: Callable[[], None]) -> dict[str, float | None]:

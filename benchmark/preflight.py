@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from benchmark.checks import run_check
 from benchmark.datasets.spec import Dataset
-from benchmark.errors import UserError
+from benchmark.errors import UserError, told
 from benchmark.experiment import build, is_interrupt, load_plugins
 from benchmark.grid import Plan
 from benchmark.registry import ModelEntry, get_model, is_foreign
@@ -44,7 +44,7 @@ def preflight(plan: Plan) -> Verdict:
             dataset, model = build(plan)
             _refuse_nothing_to_read(entry, model.modalities, dataset)
         except UserError as error:
-            declined = str(error)
+            declined = told(error)
         except BaseException as error:  # the cell fails likewise, and its record says how
             if is_interrupt(error):
                 raise

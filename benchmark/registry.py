@@ -18,7 +18,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.config import TrainConfig
-from benchmark.errors import UserError, unknown
+from benchmark.errors import UserError, told, unknown
 from benchmark.model import Dims, Model
 from benchmark.naming import check_name, shown
 from benchmark.words import build_model
@@ -342,13 +342,15 @@ def load_plugin(path: str | Path) -> list[str]:
     here, limit = os.getcwd(), sys.getrecursionlimit()
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[name]
         for registry, before in ((_MODELS, models), (_EVALUATIONS, evaluations)):
             registry.clear()
             registry.update(before)  # type: ignore[arg-type]
         raise UserError(
-            f"plugin {str(path)!r} fails to import: {type(error).__name__}: {error}"
+            f"plugin {str(path)!r} fails to import: {type(error).__name__}: {told(error)}"
         ) from error
     finally:
         sys.setrecursionlimit(limit)
@@ -422,7 +424,7 @@ def _load_packages() -> None:
         try:
             point.load()
         except Exception as error:
-            _BROKEN[point.name] = f"{type(error).__name__}: {error}"
+            _BROKEN[point.name] = f"{type(error).__name__}: {told(error)}"
 
 
 def is_foreign(thing: Any) -> bool:
@@ -441,4 +443,4 @@ def _import(name: str) -> None:
     try:
         importlib.import_module(name)
     except Exception as error:
-        _BROKEN[name] = f"{type(error).__name__}: {error}"
+        _BROKEN[name] = f"{type(error).__name__}: {told(error)}"
