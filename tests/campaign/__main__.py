@@ -2,7 +2,6 @@
 
 import argparse
 import platform
-import re
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -23,55 +22,61 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few cases of every part")
     parser.add_argument("--only", action="append", choices=part_names(), help="a part; repeatable")
-    parser.add_argument("--write", action="store_true", help="write the table into the docs")
+    parser.add_argument("--write", action="store_true", help="write the rows into the docs")
     options = parser.parse_args()
-    if options.write and (options.short or options.only):
-        parser.error("--write is for the whole campaign, without --short and --only")
+    if options.write and options.short:
+        parser.error("--write is for the long form, without --short")
     found = []
     for name in options.only or part_names():
         figures = run_part(name, short=options.short)
         print(f"{name}: {figures.cases} cases, {figures.seconds:.0f} s", file=sys.stderr)
-        found.append(figures)
-    text = report(found)
-    print(text)
-    for figures in found:
         for fault in figures.faults:
             print(f"{figures.part} {fault.case}: {fault.kind}: {fault.sentence}")
-    if options.write:
-        content = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(with_report(content, text), encoding="utf-8")
+        found.append(figures)
+        if options.write:
+            content = PAGE.read_text(encoding="utf-8")
+            PAGE.write_text(with_row(content, row(figures)), encoding="utf-8")
+    print(table([row(figures) for figures in found]))
     return int(any(figures.faults for figures in found))
 
 
-def report(found: list[Figures]) -> str:
-    """The table, what could not be tried here, and under which versions."""
-    rows = [figures.row() for figures in found]
-    lines = [tabulate(rows, headers=HEADERS, tablefmt="github"), ""]
-    skipped = [f"{figures.part} {reason}" for figures in found for reason in figures.skipped]
-    if skipped:
-        lines += [f"Not tried on this machine: {'; '.join(skipped)}.", ""]
+def row(figures: Figures) -> list[str]:
+    """A line of the table: what a part found, when and under which versions."""
     try:
         number = version("affectbench")
     except PackageNotFoundError:
         number = "not installed"
-    lines.append(
+    under = (
         f"{time.strftime('%Y-%m-%d')}, affectbench {number}, harness {harness_version()}, Python "
-        f"{platform.python_version()}, torch {torch.__version__}, {platform.system()}."
+        f"{platform.python_version()}, torch {torch.__version__}, {platform.system()}"
     )
-    return "\n".join(lines)
+    skipped = f"; not possible on this machine: {', '.join(figures.skipped)}"
+    return [*map(str, figures.row()), under + (skipped if figures.skipped else "")]
 
 
-def with_report(page: str, text: str) -> str:
-    """The page with the report between its marks.
+def table(rows: list[list[str]]) -> str:
+    """The lines as Markdown."""
+    return tabulate(rows, [*HEADERS, "run"], tablefmt="github", disable_numparse=True)
+
+
+def with_row(page: str, new: list[str]) -> str:
+    """The page with a line of its table replaced or added, in the order of the parts.
 
     Raises:
         ValueError: the page has no marks.
     """
     start, end = MARKS
-    pattern = re.compile(f"{re.escape(start)}.*{re.escape(end)}", re.DOTALL)
-    if not pattern.search(page):
+    before, found, rest = page.partition(start)
+    inside, closed, after = rest.partition(end)
+    if not found or not closed:
         raise ValueError(f"the page has no {start} and {end}")
-    return pattern.sub(lambda _: f"{start}\n{text}\n{end}", page)
+    rows = {name: [] for name in part_names()}
+    for line in inside.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] in rows:
+            rows[cells[0]] = cells
+    rows[new[0]] = new
+    return f"{before}{start}\n{table([cells for cells in rows.values() if cells])}\n{end}{after}"
 
 
 if __name__ == "__main__":
