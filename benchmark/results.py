@@ -2,7 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from benchmark.config import digest
 from benchmark.naming import check_name
@@ -135,6 +143,46 @@ class Failure(BaseModel):
     traceback: str = ""
 
 
+Number = StrictInt | StrictFloat | None
+
+
+class _Open(BaseModel):
+    """Part of a measurement: what tables read is checked, more may be there."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _Curve(_Open):
+    levels: list[StrictInt | StrictFloat]
+    values: list[Number]
+
+
+class _Robustness(_Open):
+    summary: dict[str, Number]
+    mean_skill: dict[str, Number]
+    skill: dict[str, _Curve] = {}
+    missing: dict[str, dict[str, Number]]
+    reliance: dict[str, dict[str, Number]]
+
+
+class _Timing(_Open):
+    workload_ms: StrictInt | StrictFloat = 0
+    workload_best_ms: StrictInt | StrictFloat = 0
+
+
+class _Cost(_Open):
+    latency: _Timing
+    throughput: _Timing
+
+
+class _Measured(_Open):
+    """The measurements of our own evaluations."""
+
+    accuracy: dict[str, dict[str, Number]] | None = None
+    robustness: _Robustness | None = None
+    cost: _Cost | None = None
+
+
 class Record(BaseModel):
     """The immutable outcome of one cell.
 
@@ -177,6 +225,13 @@ class Record(BaseModel):
     error: Failure | None = None
     attempts: int = 1
     schema_version: int = SCHEMA_VERSION
+
+    @field_validator("measurements")
+    @classmethod
+    def _tabular(cls, measurements: dict[str, Any]) -> dict[str, Any]:
+        """As they are, if tables can read them."""
+        _Measured.model_validate(measurements)
+        return measurements
 
     def metric(self, name: str, split: str = "test") -> float | None:
         """A metric of the evaluation `accuracy`, or None if it is undefined or absent."""

@@ -140,7 +140,7 @@ def _dig(record: Record, path: tuple[str, ...]) -> float | None:
     value: Any = record.measurements
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    return None if value is None else float(value)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _parameters(record: Record, *where: str) -> float | None:
