@@ -1,6 +1,6 @@
 """Record and its schema: what is kept of a cell."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -143,7 +143,8 @@ class Failure(BaseModel):
     traceback: str = ""
 
 
-Number = StrictInt | StrictFloat | None
+Finite = Annotated[StrictInt | StrictFloat, Field(ge=-1e300, le=1e300)]
+Number = Finite | None
 
 
 class _Open(BaseModel):
@@ -153,7 +154,7 @@ class _Open(BaseModel):
 
 
 class _Curve(_Open):
-    levels: list[StrictInt | StrictFloat]
+    levels: list[Finite]
     values: list[Number]
 
 
@@ -166,8 +167,8 @@ class _Robustness(_Open):
 
 
 class _Timing(_Open):
-    workload_ms: StrictInt | StrictFloat = 0
-    workload_best_ms: StrictInt | StrictFloat = 0
+    workload_ms: Finite = 0
+    workload_best_ms: Finite = 0
 
 
 class _Cost(_Open):

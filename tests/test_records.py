@@ -236,3 +236,22 @@ def test_a_measurement_that_json_cannot_hold_is_an_error_of_the_caller(tmp_path:
         write_record(tmp_path, record(measurements={"x": object()}), {})
     assert not list(tmp_path.rglob("*.*"))
     assert module.record_files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        {"accuracy": 0},
+        {"accuracy": {"test": {"mae": "0.5"}}},
+        {"accuracy": {"test": {"mae": 10**400}}},
+        {"cost": {"latency": []}},
+        {"robustness": {"mean_skill": {}}},
+    ],
+)
+def test_measurements_that_no_table_can_read_are_refused(tmp_path: Path, measured: dict) -> None:
+    path = write_record(tmp_path, record(), {})
+    values = json.loads(path.read_text()) | {"measurements": measured, "schema_version": 1}
+    del values["digest"], values["arrays"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=f"{path.name} is no (readable )?record"):
+        read_record(path)

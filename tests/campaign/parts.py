@@ -20,8 +20,8 @@ CORPORA = {"pickles": (SECONDS, 12), "folders": (SECONDS, 12), "tables": (SECOND
 CORPORA |= {"records": (60.0, 40)}
 KILLS, SHORT_KILLS = 40, 4
 SHORT_PLUGINS = (
-    *("float64-at-import", "chdir-in-forward", "segfault-in-a-cell"),
-    *("fork-returns", "patched-late-fusion-at-import", "evaluation-itself"),
+    *("float64-at-import", "segfault-in-a-cell"),
+    *("fork-returns", "patched-late-fusion-at-import"),
 )
 
 
