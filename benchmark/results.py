@@ -177,11 +177,11 @@ class _Cost(_Open):
 
 
 class _Measured(_Open):
-    """The measurements of our own evaluations."""
+    """The measurements of our own evaluations, as far as they were made."""
 
-    accuracy: dict[str, dict[str, Number]] | None = None
-    robustness: _Robustness | None = None
-    cost: _Cost | None = None
+    accuracy: dict[str, dict[str, Number]] = Field(default_factory=dict)
+    robustness: _Robustness = Field(default_factory=_Robustness.model_construct)
+    cost: _Cost = Field(default_factory=_Cost.model_construct)
 
 
 class Record(BaseModel):

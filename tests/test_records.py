@@ -242,6 +242,8 @@ def test_a_measurement_that_json_cannot_hold_is_an_error_of_the_caller(tmp_path:
     "measured",
     [
         {"accuracy": 0},
+        {"accuracy": None},
+        {"robustness": None},
         {"accuracy": {"test": {"mae": "0.5"}}},
         {"accuracy": {"test": {"mae": 10**400}}},
         {"cost": {"latency": []}},
