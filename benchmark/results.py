@@ -8,9 +8,11 @@ from pydantic import (
     Field,
     StrictFloat,
     StrictInt,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
 )
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from benchmark.config import digest
 from benchmark.naming import check_name
@@ -176,12 +178,15 @@ class _Cost(_Open):
     throughput: _Timing
 
 
-class _Measured(_Open):
+class _Measured(TypedDict, total=False):
     """The measurements of our own evaluations, as far as they were made."""
 
-    accuracy: dict[str, dict[str, Number]] = Field(default_factory=dict)
-    robustness: _Robustness = Field(default_factory=_Robustness.model_construct)
-    cost: _Cost = Field(default_factory=_Cost.model_construct)
+    accuracy: dict[str, dict[str, Number]]
+    robustness: _Robustness
+    cost: _Cost
+
+
+_MEASURED = TypeAdapter(_Measured)
 
 
 class Record(BaseModel):
@@ -231,7 +236,7 @@ class Record(BaseModel):
     @classmethod
     def _tabular(cls, measurements: dict[str, Any]) -> dict[str, Any]:
         """As they are, if tables can read them."""
-        _Measured.model_validate(measurements)
+        _MEASURED.validate_python(measurements)
         return measurements
 
     def metric(self, name: str, split: str = "test") -> float | None:
