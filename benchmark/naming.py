@@ -37,7 +37,11 @@ def below(root: Path, *parts: str) -> Path:
         UserError: it would leave the folder, by its parts or through a link.
     """
     path = root.joinpath(*parts)
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        inside = False
+    if not inside:
         raise UserError(
             f"{visible('/'.join(parts))} leads out of {visible(str(root))}; nothing is read or "
             f"written there"

@@ -281,7 +281,8 @@ def _captured(path: Path) -> Iterator[None]:
             os.ftruncate(log, LONGEST_LOG)
         os.close(log)
         if not size and path != Path(os.devnull):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the disk may be read-only by now
+                path.unlink()
 
 
 def _follow_parent() -> None:

@@ -1,5 +1,6 @@
 """The files of records: written whole, checked against their digests, found below a folder."""
 
+import errno
 import io
 import json
 import os
@@ -23,13 +24,14 @@ from benchmark.naming import below, visible
 from benchmark.parts import SUFFIX, hold, is_held, remove_dead, write_bytes
 from benchmark.results import SCHEMA_VERSION, Cell, Record
 
-LARGEST = 2**28  # bytes of a record's file; real ones have some hundred thousand
+LARGEST = 2**28  # bytes of a record or its arrays; real ones have some hundred thousand
+RETRIES = 5  # at names that another run takes away
 ASIDE, ATTEMPT = ".bad", ".failed"  # added to names: of what is no record, of a later failure
 
 
 def record_path(folder: Path, cell: Cell) -> Path:
     """Where the record of a cell lies below the output folder."""
-    return below(folder / "records", cell.dataset, cell.model, f"{cell.key}.json")
+    return below(folder / "records", cell.dataset, cell.model) / f"{cell.key}.json"
 
 
 def write_record(folder: Path, record: Record, arrays: Mapping[str, NDArray[Any]]) -> Path:
@@ -103,11 +105,19 @@ def _replace(path: Path, content: bytes, packed: bytes) -> None:
         write_bytes(path, content)
         final.unlink(missing_ok=True)
         return
-    waiting = _waiting(path, _digest(packed))
-    write_bytes(waiting, packed)
-    with hold(waiting):
-        write_bytes(path, content)
-        waiting.replace(final)
+    digest = _digest(packed)
+    for _ in range(RETRIES):
+        waiting = _waiting(path, digest)
+        write_bytes(waiting, packed)
+        try:
+            with hold(waiting):
+                write_bytes(path, content)
+                waiting.replace(final)
+            return
+        except FileNotFoundError:  # another run has written the same, or cleaned up just now
+            if _arrays_file(path, digest) is not None and _readable(path) is not None:
+                return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _waiting(path: Path, digest: str) -> Path:
@@ -215,9 +225,7 @@ def _read_values(path: Path) -> dict[str, Any]:
         UserError: it is no file, or holds something else.
     """
     try:
-        content = _read_bytes(path, LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ValueError("it is too large")
+        content = _read_bytes(path)
         values = json.loads(content.decode(), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(
@@ -232,13 +240,16 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _read_bytes(path: Path, most: int = -1) -> bytes:
-    """A regular file, or its beginning."""
+def _read_bytes(path: Path) -> bytes:
+    """A regular file of at most `LARGEST` bytes."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError("no regular file")
-        return stream.read(most)
+        if found.st_size > LARGEST:
+            raise OSError("it is too large")
+        return stream.read()
 
 
 def _shown(path: Path) -> str:

@@ -186,7 +186,17 @@ class _Measured(TypedDict, total=False):
     cost: _Cost
 
 
-_MEASURED = TypeAdapter(_Measured)
+class _Task(TypedDict, total=False):
+    """What tables read of a task."""
+
+    kind: str
+    low: Finite
+    high: Finite
+    neutral: Finite
+    names: list[str]
+
+
+_MEASURED, _TASK = TypeAdapter(_Measured), TypeAdapter(_Task)
 
 
 class Record(BaseModel):
@@ -231,6 +241,13 @@ class Record(BaseModel):
     error: Failure | None = None
     attempts: int = 1
     schema_version: int = SCHEMA_VERSION
+
+    @field_validator("task")
+    @classmethod
+    def _a_task(cls, task: dict[str, Any]) -> dict[str, Any]:
+        """As it is, if tables can read it."""
+        _TASK.validate_python(task)
+        return task
 
     @field_validator("measurements")
     @classmethod

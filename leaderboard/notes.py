@@ -89,7 +89,7 @@ def _twins(rows: Sequence[Row], columns: Sequence[Column], unit: str) -> list[st
 def _neutral(records: Sequence[Record]) -> list[str]:
     """Where signs are not about 0."""
     tasks = [record.task for record in records if record.task.get("kind") == "regression"]
-    found = {(task.get("neutral", 0.0), task["low"], task["high"]) for task in tasks}
+    found = {tuple(task.get(key, 0.0) for key in ("neutral", "low", "high")) for task in tasks}
     return [
         f"Neutral label {neutral:g} on [{low:g}, {high:g}]: signs and Acc-2 are about it."
         for neutral, low, high in sorted(found)
