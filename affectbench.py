@@ -499,8 +499,9 @@ def data_import(
 ) -> None:
     """Convert a foreign layout once into the native one.
 
-    A pickle is read without the pickle module: a process that can write no files follows the few
-    opcodes that arrays, numbers, texts and plain containers need, and refuses all others.
+    A pickle is read without the pickle module: a process of its own, which can write no files where
+    the system has such limits, follows the few opcodes that arrays, numbers, texts and plain
+    containers need, and refuses all others.
     """
     from benchmark.datasets.convert import import_dataset
 

@@ -18,7 +18,7 @@ SIDE_BY_SIDE = 2
 # Corpora of cases: seconds that one may take, and of how many the short form takes one.
 CORPORA = {"pickles": (SECONDS, 12), "folders": (SECONDS, 12), "tables": (SECONDS, 12)}
 CORPORA |= {"records": (60.0, 40)}
-KILLS, SHORT_KILLS = 40, 4
+KILLS, SHORT_KILLS = 100, 4
 SHORT_PLUGINS = (
     *("float64-at-import", "segfault-in-a-cell"),
     *("fork-returns", "patched-late-fusion-at-import"),
