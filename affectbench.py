@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from benchmark.execute import Event, Outcome
-    from benchmark.grid import Plan
+    from benchmark.running.plan import Plan
+    from benchmark.running.run import Event, Outcome
 
 # What `run` takes unless told otherwise: a minute's worth, every family once.
 CORE_MODELS = (
@@ -81,7 +81,7 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import PackageNotFoundError, version
 
-        from benchmark.harness import harness_version
+        from benchmark.records.harness import harness_version
 
         try:
             number = version("affectbench")
@@ -216,9 +216,9 @@ def run(
     cover all records of the output folder. What a cell prints is in a `.log` beside its record.
     """
     from benchmark.config import changed_protocol, get_protocol
-    from benchmark.execute import execute
-    from benchmark.grid import plan_grid
-    from benchmark.records import find_records
+    from benchmark.records.store import find_records
+    from benchmark.running.plan import plan_grid
+    from benchmark.running.run import execute
 
     screen = console()
     changes: dict[str, Any] = {"corruptions": _split(corruptions), "levels": _levels(levels)}
@@ -342,7 +342,7 @@ def check(
     plugin: PluginOption = None,
 ) -> None:
     """Tell in seconds which promise of the contract a model breaks."""
-    from benchmark.checks import run_checks
+    from benchmark.conformance.promises import run_checks
     from benchmark.registry import get_model, list_models, load_plugin
 
     screen = console()
@@ -400,10 +400,10 @@ def score(
     Classes come as a column `prediction` of names or numbers, or as one column of logits a class;
     yes-no labels as one column a label, of 0 and 1 or of logits.
     """
-    from benchmark.records import all_records
-    from benchmark.score import External, common_name, score_files
-    from leaderboard.table import build_tables
-    from leaderboard.terminal import terminal_table
+    from benchmark.external import External, common_name, score_files
+    from benchmark.records.store import all_records
+    from leaderboard.build import build_tables
+    from leaderboard.render.terminal import terminal_table
 
     chosen = _seeds(seeds) if seeds else len(predictions)
     numbers = list(range(chosen)) if isinstance(chosen, int) else chosen
@@ -432,7 +432,7 @@ def leaderboard(
     names: NamesOption = "registered",
 ) -> None:
     """Write tables and plots anew from the records of one or more runs."""
-    from benchmark.records import all_records
+    from benchmark.records.store import all_records
 
     chosen = folders or [Path("results")]
     screen = console()
@@ -569,7 +569,7 @@ def _values(text: str) -> list[Any]:
 def _print_grid(screen: Console, plans: "list[Plan]", overwrite: Any) -> None:
     from rich.table import Table
 
-    from benchmark.execute import is_done
+    from benchmark.running.run import is_done
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("dataset", "model", "variant", "part", "seed", "record", "state"):
@@ -690,9 +690,9 @@ def _write_tables(
 ) -> list[Path]:
     """Write the tables of all records, and print those of the datasets and protocol at hand."""
     from benchmark.config import digest
+    from leaderboard.build import build_tables
+    from leaderboard.render.terminal import terminal_table
     from leaderboard.report import write_leaderboard
-    from leaderboard.table import build_tables
-    from leaderboard.terminal import terminal_table
 
     older = 0
     for table in build_tables(records, names=names):

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from benchmark.config import Protocol, TrainConfig
     from benchmark.datasets.load import load_dataset
     from benchmark.errors import UserError
-    from benchmark.evaluate import EvaluationContext
-    from benchmark.execute import run, to_frame
+    from benchmark.evaluation import EvaluationContext
     from benchmark.model import Batches, Dims, Model, Output, parameter_groups
     from benchmark.registry import create_model, list_models, register_evaluation, register_model
+    from benchmark.running.run import run, to_frame
     from benchmark.task import Task, multiclass, multilabel, regression
 
 __all__ = [
@@ -44,10 +44,10 @@ _HOMES = {
     "config": ("Protocol", "TrainConfig"),
     "datasets.load": ("load_dataset",),
     "errors": ("UserError",),
-    "evaluate": ("EvaluationContext",),
-    "execute": ("run", "to_frame"),
+    "evaluation": ("EvaluationContext",),
     "model": ("Batches", "Dims", "Model", "Output", "parameter_groups"),
     "registry": ("create_model", "list_models", "register_evaluation", "register_model"),
+    "running.run": ("run", "to_frame"),
     "task": ("Task", "multiclass", "multilabel", "regression"),
 }
 

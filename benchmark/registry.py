@@ -17,11 +17,11 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from benchmark.build import build_model
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError, told, unknown
 from benchmark.model import Dims, Model
 from benchmark.naming import check_name, shown
-from benchmark.words import build_model
 
 PACKAGES = ("robustness", "baselines", "methods")
 TRAIN_FIELDS = frozenset(TrainConfig.model_fields)
@@ -418,7 +418,7 @@ def _load_packages() -> None:
         for info in pkgutil.iter_modules(package.__path__, f"{package_name}."):
             if not info.ispkg:
                 _import(info.name)
-    for module in ("benchmark.evaluate", "benchmark.cost"):
+    for module in ("benchmark.evaluation", "benchmark.cost.evaluation"):
         _import(module)
     for point in entry_points(group="affectbench.models"):
         try:

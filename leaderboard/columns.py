@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 from benchmark.metrics import METRICS, Metric
-from benchmark.results import Record
-from leaderboard.entries import VALID, Column, Split
+from benchmark.records.record import Record
 from leaderboard.names import one_line
+from leaderboard.table import VALID, Column, Split
 
 MAIN = {
     "mosi": (

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
-from benchmark.results import Cell
-from leaderboard.entries import Source
+from benchmark.records.record import Cell
+from leaderboard.table import Source
 
 LONGEST = 150  # letters of a table's id, which begins the names of its files
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from benchmark.naming import visible
-from benchmark.results import Cell, Record
+from benchmark.records.record import Cell, Record
 
 Names = Literal["registered", "paper"]
 UNTUNED, BY_HAND = "untuned default", "set by hand"

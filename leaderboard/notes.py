@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.results import Record
-from leaderboard.entries import Column, Row, Source
+from benchmark.records.record import Record
+from leaderboard.table import Column, Row, Source
 
-SLOW = 1.25  # as in benchmark.quiet
+SLOW = 1.25  # as in benchmark.cost.quiet
 
 
 def make_notes(

@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-from leaderboard.entries import Column, Entry
+from leaderboard.table import Column, Entry
 
 UNDEFINED = "–"
 SCALES = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.stats import holm, permutation_test
-from leaderboard.entries import Column, Entry, Mark, Row
 from leaderboard.numbers import number
+from leaderboard.table import Column, Entry, Mark, Row
 
 LEVEL = 0.05
 LEAST_SEEDS = 5

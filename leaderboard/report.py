@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmark.atomic import write_text
 from benchmark.errors import UserError
-from benchmark.parts import write_text
-from leaderboard.entries import Source, Table
-from leaderboard.latex import latex
-from leaderboard.markdown import markdown
+from leaderboard.build import build_tables
 from leaderboard.names import Names
-from leaderboard.plots import write_plots
+from leaderboard.plots.draw import write_plots
+from leaderboard.render.csv import csv_text, sources, tidy
+from leaderboard.render.latex import latex
+from leaderboard.render.markdown import markdown
 from leaderboard.runs import FIELDS, to_rows
-from leaderboard.table import build_tables
-from leaderboard.tidy import csv_text, sources, tidy
+from leaderboard.table import Source, Table
 
 
 def write_leaderboard(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from leaderboard.entries import KINDS, Column, Entry, Row, Source
 from leaderboard.grouping import identity, short_hash
 from leaderboard.names import (
     Names,
@@ -14,6 +13,7 @@ from leaderboard.names import (
     describe_settings,
     one_line,
 )
+from leaderboard.table import KINDS, Column, Entry, Row, Source
 
 
 def make_rows(

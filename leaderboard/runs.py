@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
-from benchmark.records import find_records
-from benchmark.results import Record
+from benchmark.records.record import Record
+from benchmark.records.store import find_records
 from leaderboard.columns import cost_columns, robustness_columns
-from leaderboard.entries import Source
 from leaderboard.grouping import comparable, identity
 from leaderboard.names import describe_settings
+from leaderboard.table import Source
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -1,135 +1,269 @@
-"""From records to tables."""
+"""What a table is made of: columns, entries that know their records, rows."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
 
-from benchmark.harness import harness_version
-from benchmark.results import Cell, Record
-from leaderboard.columns import (
-    SELECTION,
-    TRAINING_TIMES,
-    cost_columns,
-    find_convention,
-    robustness_columns,
-    score_columns,
-)
-from leaderboard.entries import FOLDED, Source, Table
-from leaderboard.grouping import comparable
-from leaderboard.names import Names
-from leaderboard.notes import make_notes
-from leaderboard.ranking import rank
-from leaderboard.rows import make_rows
+from benchmark.records.record import Record
+from benchmark.stats import Interval, mean, standard_deviation, t_interval
+
+Source = tuple[Path, Record]
+Group = Literal["score", "robustness", "cost"]
+Split = Literal["", "valid", "test"]
+VALID = "valid."  # begins the keys of scores on the validation split
+FOLDED = "@folds"  # ends the name of a cross-validated dataset
+KINDS = ("floor", "baseline", "method", "plugin", "oracle")
 
 
-def build_tables(
-    records: Iterable[Source], *, names: Names = "registered", harness: str | None = None
-) -> list[Table]:
-    """One table for each dataset, fingerprint, protocol and harness; numbers at full precision.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number that records hold.
 
-    Args:
-        records: paths and records, of any number of runs. A cell that occurs twice counts once,
-            the first with a result.
-        names: how models are called: as registered, or as in their papers where records know.
-        harness: the version whose tables are current, today's by default.
+    Attributes:
+        key: unique within a table; a metric is called as in records.
+        header: short, without unit and arrow.
+        group: which of the printed tables it belongs to.
+        unit: of the number as it is printed; empty for pure numbers and counts.
+        higher_is_better: the direction.
+        read: the number of one record, None where undefined or absent.
+        decimals: printed places; None prints three significant digits, counts with k, M, G.
+        percent: printed times 100.
+        main: printed in tables; the others are in the CSV only.
+        split: whose samples it is about; empty for costs.
     """
-    current = harness_version() if harness is None else harness
-    return [_build(name, pairs, names, current) for name, pairs in comparable(records, current)]
+
+    key: str
+    header: str
+    group: Group
+    unit: str
+    higher_is_better: bool
+    read: Callable[[Record], float | None]
+    decimals: int | None = None
+    percent: bool = False
+    main: bool = True
+    split: Split = ""
+
+    @property
+    def metric(self) -> str:
+        """What the number is called in records, whatever the split."""
+        return self.key.removeprefix(VALID)
+
+    @property
+    def title(self) -> str:
+        """Header with unit and the arrow of the better direction."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.header}{unit} {'↑' if self.higher_is_better else '↓'}"
 
 
-def _build(name: str, pairs: list[Source], names: Names, current: str) -> Table:
-    pairs, notes = _one_suite(pairs)
-    records = [record for _, record in pairs]
-    cell = records[0].cell
-    convention = find_convention(records)
-    selection = _selection(cell, convention)
-    columns = [
-        *score_columns(convention),
-        *robustness_columns(records),
-        *cost_columns(records),
-    ]
-    hardware = _main_hardware(records)
-    rows = make_rows(pairs, columns, hardware, selection, names)
-    folds = _count_folds(records)
-    unit = "fold" if folds else "seed"
-    training = _training_devices(records)
-    notes += make_notes(pairs, rows, columns, unit)
-    ranked = [column for column in columns if column.split != "valid"]
-    if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
-        ranked = [column for column in ranked if column.key not in TRAINING_TIMES]
-        notes.append("Models were trained on different devices: training times are not ranked.")
-    marks, significance = rank(ranked, rows, unit)
-    return Table(
-        id=name,
-        dataset=cell.dataset,
-        fingerprint=cell.fingerprint,
-        protocol=cell.protocol,
-        convention=convention,
-        selection=selection,
-        columns=tuple(columns),
-        rows=tuple(rows),
-        hardware=hardware,
-        training=training,
-        notes=tuple(notes),
-        marks=marks,
-        significance=significance,
-        harness=cell.harness,
-        current=cell.harness == current,
-        folds=folds,
-    )
+@dataclass(frozen=True)
+class Entry:
+    """The values of one column in one row, each with its seed and the record it came from."""
+
+    scores: tuple[tuple[int, float, Path], ...]
+
+    @cached_property
+    def values(self) -> tuple[float, ...]:
+        """`(runs,)` at full precision, in the order of the seeds."""
+        return tuple(value for _, value, _ in self.scores)
+
+    @cached_property
+    def mean(self) -> float | None:
+        """Over the runs; None where none is defined."""
+        return mean(self.values)
+
+    @cached_property
+    def deviation(self) -> float | None:
+        """Sample deviation over the runs; None for fewer than two."""
+        return standard_deviation(self.values)
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """95 % Student interval of the mean; None for fewer than two runs."""
+        return t_interval(self.values)
+
+    @property
+    def sources(self) -> list[Path]:
+        """Record files, each once."""
+        return list(dict.fromkeys(path for _, _, path in self.scores))
 
 
-def _count_folds(records: Sequence[Record]) -> int:
-    """The folds that there are records of; a seed a fold where records do not name it."""
-    cells = [record.cell for record in records if record.cell.part == "score"]
-    if any(cell.fold is not None for cell in cells):
-        return len({cell.fold for cell in cells if cell.fold is not None})
-    crossed = any(record.cell.dataset.endswith(FOLDED) for record in records)
-    return max(1, len({cell.seed for cell in cells})) if crossed else 0
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Standing of an entry within its column; `similar` is † (see `leaderboard.ranking`)."""
+
+    place: Literal["", "best", "second"] = ""
+    similar: bool = False
 
 
-def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:
-    """Leave robustness out where it was measured with other corruptions than most records'."""
-    suites = Counter(
-        str(record.measurements["robustness"].get("suite", ""))
-        for _, record in pairs
-        if "robustness" in record.measurements
-    )
-    if len(suites) < 2:
-        return pairs, []
-    chosen = max(suites, key=lambda suite: (suites[suite], suite))
-    kept = []
-    for path, record in pairs:
-        if str(record.measurements.get("robustness", {}).get("suite", chosen)) != chosen:
-            rest = {k: v for k, v in record.measurements.items() if k != "robustness"}
-            record = record.model_copy(update={"measurements": rest})
-        kept.append((path, record))
-    left = sum(suites.values()) - suites[chosen]
-    return kept, [
-        f"Robustness of {left} records is left out: it was measured with another version of the "
-        f"corruptions than {chosen}."
-    ]
+@dataclass(frozen=True)
+class Row:
+    """One model with one choice of settings.
+
+    Attributes:
+        model: registered name.
+        kind: floor, baseline, method, plugin, or oracle.
+        variant: of the model.
+        settings: those that are not the registered defaults, then those that differ from other
+            rows of the same model and variant, as text.
+        records: score records, one a seed, whatever their status.
+        entries: by column key; a key that is absent is undefined.
+        elsewhere: hardware -> entries of costs measured on other hardware than the table's.
+        cost_failed: a cost measurement of this row has no result.
+        name: what the model is called in print; empty for the registered name.
+        recipe: where the settings come from, a few words with details after a colon; empty where
+            records do not say.
+    """
+
+    model: str
+    kind: str
+    variant: str
+    settings: str
+    records: tuple[Source, ...]
+    entries: dict[str, Entry]
+    elsewhere: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    cost_failed: bool = False
+    name: str = ""
+    recipe: str = ""
+
+    @property
+    def label(self) -> str:
+        """Model, variant unless it is the paper's, and its settings."""
+        variant = "" if self.variant in ("", "paper") else self.variant
+        notes = ", ".join(note for note in (variant, self.settings) if note)
+        name = self.name or self.model
+        return f"{name} ({notes})" if notes else name
+
+    @property
+    def done(self) -> list[Source]:
+        """Score records with a result."""
+        return [(path, record) for path, record in self.records if record.status == "done"]
+
+    def count(self, status: str) -> int:
+        """Score records of this status."""
+        return sum(record.status == status for _, record in self.records)
+
+    @property
+    def runs(self) -> str:
+        """The number of seeds, or how many of them have no result."""
+        if not self.records:
+            return "–"
+        lost = [
+            f"{self.count(status)}/{len(self.records)} {status}"
+            for status in ("diverged", "failed", "interrupted")
+            if self.count(status)
+        ]
+        return ", ".join(lost) or str(len(self.records))
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it takes part in best and second: trained, and every seed has a result."""
+        ways = {record.training.stopped for _, record in self.records if record.training}
+        # The oracle has no records of its own.
+        return len(self.done) == len(self.records) > 0 and ways != {"untrainable"}
 
 
-def _selection(cell: Cell, convention: str) -> str:
-    if not convention:
-        return ""
-    kind, usual = SELECTION[convention]
-    return str(cell.protocol.get("selection", {}).get(kind, usual))
+@dataclass(frozen=True)
+class Table:
+    """All rows that may be compared: one dataset, fingerprint, protocol and harness.
+
+    Attributes:
+        id: unique among the tables built together, fit for file names.
+        dataset: name.
+        fingerprint: hash of the dataset's arrays.
+        protocol: all its fields.
+        convention: of the metrics (`benchmark.metrics`); empty where no record has a score.
+        selection: the metric that picked the checkpoints and orders the rows.
+        columns: in printing order.
+        rows: floors, baselines, methods, plugins, oracle; within a kind the best first.
+        hardware: what the printed costs were measured on.
+        training: what the trainings ran on.
+        notes: sentences a reader must know.
+        marks: (row label, column key) -> standing.
+        significance: why † is there or not; empty with fewer than five seeds.
+        harness: version of the harness that made the records; empty where they do not say.
+        current: whether that is today's version.
+        folds: of a cross-validated dataset, as many as there are records of; else 0.
+    """
+
+    id: str
+    dataset: str
+    fingerprint: str
+    protocol: dict[str, Any]
+    convention: str
+    selection: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    hardware: str
+    training: tuple[str, ...]
+    notes: tuple[str, ...]
+    marks: dict[tuple[str, str], Mark]
+    significance: str
+    harness: str = ""
+    current: bool = True
+    folds: int = 0
+
+    @property
+    def data(self) -> str:
+        """The dataset, and that it is cross-validated."""
+        if not self.folds:
+            return self.dataset
+        folds = f"{self.folds} fold{'s' if self.folds > 1 else ''}"
+        return f"{self.dataset.removesuffix(FOLDED)}, cross-validation over {folds}"
+
+    @property
+    def title(self) -> str:
+        """Dataset, protocol, and the harness unless it is today's."""
+        parts = [self.data, describe_protocol(str(self.protocol.get("name", "")))]
+        if not self.current:
+            parts.append(f"as of {describe_harness(self.harness)}")
+        return ", ".join(parts)
+
+    @property
+    def unit(self) -> str:
+        """What the runs of a row differ in."""
+        return "fold" if self.folds else "seed"
+
+    @property
+    def counts(self) -> list[int]:
+        """How many runs the rows have: each number once, in order."""
+        return sorted({len(row.records) for row in self.rows if row.records})
+
+    @property
+    def seeds(self) -> str:
+        """How many runs a row has: one number, or the least and the most."""
+        counts = self.counts
+        if not counts:
+            return f"no {self.unit}s"
+        unit = "run" if self.folds and counts[-1] > self.folds else self.unit
+        if len(counts) > 1:
+            return f"{counts[0]} to {counts[-1]} {unit}s"
+        return f"{counts[0]} {unit}{'s' if counts[0] > 1 else ''}"
+
+    @property
+    def several(self) -> bool:
+        """Whether a row has more than one run, so that there are deviations."""
+        return bool(self.counts) and self.counts[-1] > 1
+
+    def column(self, key: str) -> Column | None:
+        """The column of that key, or None."""
+        return next((column for column in self.columns if column.key == key), None)
+
+    def group(self, name: Group) -> list[Column]:
+        """The printed columns of a group."""
+        return [column for column in self.columns if column.group == name and column.main]
+
+    def mark(self, row: Row, key: str) -> Mark:
+        """Standing of an entry."""
+        return self.marks.get((row.label, key), Mark())
 
 
-def _main_hardware(records: Sequence[Record]) -> str:
-    """What most costs were measured on."""
-    counts = Counter(record.cell.hardware for record in records if "cost" in record.measurements)
-    return min(counts, key=lambda name: (-counts[name], name)) if counts else ""
+def describe_harness(version: str) -> str:
+    """`harness 2.ab12cd`, also for records from before there were versions."""
+    return f"harness {version}" if version else "an earlier harness"
 
 
-def _training_devices(records: Sequence[Record]) -> tuple[str, ...]:
-    devices = set()
-    for record in records:
-        facts = record.environment
-        if record.training is None or not facts:
-            continue
-        threads = f"{facts.get('threads')} thread{'s' if facts.get('threads') != 1 else ''}"
-        device = facts.get("gpu") or f"{facts.get('processor')}, {threads}"
-        devices.add(f"{device}, {facts.get('precision')}, torch {facts.get('torch')}")
-    return tuple(sorted(devices))
+def describe_protocol(name: str) -> str:
+    """`protocol quick`, but `external predictions` as it is."""
+    return name if " " in name else f"protocol {name}"

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.spec import Dataset, Floats, Scale, Sequences, Split
+from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
 from robustness.missing import REMOVALS, remove
 from robustness.text import unknown_words, word_counts

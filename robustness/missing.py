@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from benchmark.batch import MODALITIES
-from benchmark.datasets.spec import Dataset, Sequences, Split, Tokens
+from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from robustness.text import vocabulary_of
 
 # Name -> what is missing. The full set is left out: nothing remains to predict from,

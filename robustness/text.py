@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.spec import Dataset, Integers, Sequences, Split, Tokens, Vocabulary
+from benchmark.datasets.dataset import Dataset, Integers, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
 
 Flags = NDArray[np.bool_]

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 import tests.parameter_counts  # noqa: E402  after the path
 import tests.parity  # noqa: E402
-from benchmark.parts import write_text  # noqa: E402
+from benchmark.atomic import write_text  # noqa: E402
 from benchmark.registry import ModelEntry, list_models  # noqa: E402
 from tests.parity.harness import ADAPTERS, compare, entries, load_fixture  # noqa: E402
 
@@ -29,9 +29,10 @@ HEADER = """# Baselines
 
 Written by `python scripts/baseline_table.py` from the registry, the parameter counts in
 `tests/parameter_counts` and the golden numbers of the reference implementations that
-`tests/test_parity.py` checks. Sizes are trainable parameters at the reference configuration;
-*rest* leaves the text encoder out. Parity is the largest error of outputs and losses, relative to
-the largest entry of each array, by fixture; gradients agree within the tolerances stated there.
+`tests/baselines/test_parity.py` checks. Sizes are trainable parameters at the reference
+configuration; *rest* leaves the text encoder out. Parity is the largest error of outputs and
+losses, relative to the largest entry of each array, by fixture; gradients agree within the
+tolerances stated there.
 
 """
 

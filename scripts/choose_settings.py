@@ -20,10 +20,10 @@ import torch
 from affectbench import _settings
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError
-from benchmark.experiment import build
-from benchmark.grid import Plan, plan_grid
 from benchmark.metrics import get_metric
-from benchmark.train import train
+from benchmark.running.cell import build
+from benchmark.running.plan import Plan, plan_grid
+from benchmark.training.loop import train
 
 
 def attempt(job: tuple[Plan, dict[str, Any]]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def main() -> None:
     keys = {line["key"] for line in done}
     jobs = [job for job in plans(options) if job[0].cell.key not in keys]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmark.preload"])
+    context.set_forkserver_preload(["benchmark.running.engines.preload"])
     with options.output.open("a", encoding="utf-8") as stream, context.Pool(options.jobs) as pool:
         for count, line in enumerate(pool.imap_unordered(attempt, jobs), start=1):
             done.append(line)

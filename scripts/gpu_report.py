@@ -23,15 +23,15 @@ from scipy import stats
 from tabulate import tabulate
 
 from benchmark import Batch, Model, TrainConfig, UserError, run
+from benchmark.atomic import write_text
 from benchmark.config import get_protocol
+from benchmark.conformance.tiny_data import TinyBatches, build, tiny_batch, tiny_dims
+from benchmark.cost.workload import seconds
 from benchmark.environment import check_device, hardware, prepare
-from benchmark.parts import write_text
-from benchmark.probe import seconds
+from benchmark.records.record import Record
 from benchmark.registry import ModelEntry, get_model, list_models
-from benchmark.results import Record
 from benchmark.stats import holm
-from benchmark.train import train
-from benchmark.trial import TinyBatches, build, tiny_batch, tiny_dims
+from benchmark.training.loop import train
 
 SIGNIFICANT = 0.05
 WAIT = "synchronizing CUDA operation"  # what torch warns of when the host waits

@@ -20,12 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmark.parts import write_bytes, write_text
-from benchmark.records import all_records, read_arrays, write_record
-from benchmark.results import Record
-from leaderboard.entries import describe_harness
-from leaderboard.markdown import markdown
-from leaderboard.table import build_tables
+from benchmark.atomic import write_bytes, write_text
+from benchmark.records.record import Record
+from benchmark.records.store import all_records, read_arrays, write_record
+from leaderboard.build import build_tables
+from leaderboard.render.markdown import markdown
+from leaderboard.table import describe_harness
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "results.md"

@@ -5,12 +5,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmark.harness import harness_version
-from benchmark.results import Cell, Epoch, Failure, Record, Training
+from benchmark.records.harness import harness_version
+from benchmark.records.record import Cell, Epoch, Failure, Record, Training
 from benchmark.task import regression
-from leaderboard.entries import Row, Table
-from leaderboard.table import build_tables
-from leaderboard.terminal import terminal_table
+from leaderboard.build import build_tables
+from leaderboard.render.terminal import terminal_table
+from leaderboard.table import Row, Table
 
 SELECTION = {"regression": "mae", "multiclass": "f1_weighted", "multilabel": "f1_macro"}
 PROTOCOL = {"name": "quick", "selection": SELECTION}

@@ -8,11 +8,11 @@ from baselines.cenet import Codebook, Reader, cluster, nearest
 from baselines.layers.convolution import convolve
 from baselines.tetfn import peak
 from benchmark.batch import Batch, Stream
-from benchmark.checks import CHECKS
+from benchmark.conformance.promises import CHECKS
+from benchmark.conformance.tiny_data import TinyBatches, build, pad, predict, tiny_batch, tiny_dims
 from benchmark.errors import UserError
 from benchmark.model import Dims
 from benchmark.registry import create_model, get_model
-from benchmark.trial import TinyBatches, build, pad, predict, tiny_batch, tiny_dims
 
 
 def make_stream(lengths: list[int], steps: int, width: int) -> Stream:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmark.datasets.load import load_dataset
-from benchmark.records import find_records
+from benchmark.records.store import find_records
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = """

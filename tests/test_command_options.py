@@ -11,9 +11,9 @@ import pytest
 
 from benchmark.config import PROTOCOLS, get_protocol
 from benchmark.errors import UserError
-from benchmark.execute import run
-from benchmark.grid import plan_grid
-from benchmark.records import find_records
+from benchmark.records.store import find_records
+from benchmark.running.plan import plan_grid
+from benchmark.running.run import run
 from tests.test_cli import ROOT, call, small
 
 

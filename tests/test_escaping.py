@@ -18,22 +18,22 @@ import pytest
 from markdown_it import MarkdownIt
 
 import affectbench
-from benchmark.execute import Event
 from benchmark.metrics import evaluate_metrics
 from benchmark.naming import visible
-from benchmark.records import find_records, write_record
-from benchmark.results import Failure, Record
+from benchmark.records.record import Failure, Record
+from benchmark.records.store import find_records, write_record
+from benchmark.running.run import Event
 from benchmark.task import multiclass
-from leaderboard.entries import Table
-from leaderboard.figures import FONTS
+from leaderboard.build import build_tables
 from leaderboard.grouping import LONGEST, comparable
-from leaderboard.latex import escape, latex
 from leaderboard.names import one_line
-from leaderboard.plots import PLOTS
+from leaderboard.plots.draw import PLOTS
+from leaderboard.plots.figures import FONTS
+from leaderboard.plots.styles import make_styles
+from leaderboard.render.csv import csv_text
+from leaderboard.render.latex import escape, latex
 from leaderboard.report import write_leaderboard
-from leaderboard.styles import make_styles
-from leaderboard.table import build_tables
-from leaderboard.tidy import csv_text
+from leaderboard.table import Table
 from tests.folders import make_folder
 from tests.table_records import cost_record, lost_record, make_robustness, score_record, screen
 

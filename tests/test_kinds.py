@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from benchmark.config import PROTOCOLS, changed_protocol
-from benchmark.execute import run
-from benchmark.results import Record
+from benchmark.records.record import Record
+from benchmark.running.run import run
 from benchmark.task import Task
 from tests.folders import KINDS, SHAPES, make_folder
 from tests.test_cli import PLUGIN, call

@@ -19,16 +19,14 @@ MAY_IMPORT = {
     "baselines": ("benchmark", "robustness", "baselines"),
     "methods": ("benchmark", "robustness", "baselines", "methods"),
     "leaderboard": (
+        "benchmark.atomic",
         "benchmark.errors",
-        "benchmark.harness",
         "benchmark.metrics",
         "benchmark.naming",
-        "benchmark.parts",
         "benchmark.records",
-        "benchmark.results",
         "benchmark.stats",
         "leaderboard",
-        "robustness.metrics",
+        "robustness.scores",
     ),
     "affectbench": FOLDERS,
 }
@@ -36,16 +34,15 @@ MAY_IMPORT = {
 # no circle of imports is.
 ORDER = (
     {"errors", "batch"},
-    {"task", "metrics", "stats", "results", "config"},
-    {"model"},
+    {"task", "metrics", "stats", "config"},
+    {"records", "model"},
     {"registry"},
-    {"trial", "checks", "train", "evaluate", "cost"},
-    {"experiment"},
-    {"execute"},
+    {"training", "evaluation"},
+    {"conformance", "cost"},
+    {"running"},
 )
-WITHOUT_TORCH = ("leaderboard", "benchmark.records", "benchmark.stats", "benchmark.metrics")
-WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.errors", "benchmark.harness", "benchmark.naming")
-WITHOUT_TORCH = (*WITHOUT_TORCH, "robustness.metrics")
+WITHOUT_TORCH = ("leaderboard", "robustness.scores", "benchmark.records", "benchmark.stats")
+WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.metrics", "benchmark.errors", "benchmark.naming")
 
 
 def imports(source: str, module: str = "") -> Iterator[str]:
@@ -92,19 +89,19 @@ def test_layers(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "wrong"),
     [
-        ("benchmark.train", "from robustness import corrupt", ["robustness"]),
-        ("benchmark.train", "def f():\n    import baselines.tfn as tfn", ["baselines.tfn"]),
-        ("benchmark.train", "if True:\n    from tests import helpers", ["tests"]),
-        ("robustness.sweep", "from baselines.layers import text", ["baselines.layers.text"]),
+        ("benchmark.training.loop", "from robustness import corrupt", ["robustness"]),
+        ("benchmark.training.loop", "def f():\n    import baselines.tfn as tfn", ["baselines.tfn"]),
+        ("benchmark.training.loop", "if True:\n    from tests import helpers", ["tests"]),
+        ("robustness.evaluation", "from baselines.layers import text", ["baselines.layers.text"]),
         ("baselines.tfn", "import methods", ["methods"]),
-        ("baselines.tfn", "from benchmark import Batch\nimport robustness.metrics", []),
+        ("baselines.tfn", "from benchmark import Batch\nimport robustness.scores", []),
         ("methods.mine", "from baselines.layers.text import TextEncoder", []),
-        ("leaderboard.table", "from benchmark import Batch", ["benchmark"]),
-        ("leaderboard.table", "from benchmark.model import Model", ["benchmark.model"]),
-        ("leaderboard.table", "from benchmark import results, registry", ["benchmark.registry"]),
-        ("leaderboard.table", "from . import latex\nfrom .latex import escape", []),
-        ("leaderboard.table", "from ..benchmark import results", []),
-        ("affectbench", "import leaderboard.table\nimport methods", []),
+        ("leaderboard.build", "from benchmark import Batch", ["benchmark"]),
+        ("leaderboard.build", "from benchmark.model import Model", ["benchmark.model"]),
+        ("leaderboard.build", "from benchmark import records, registry", ["benchmark.registry"]),
+        ("leaderboard.build", "from . import names\nfrom .names import one_line", []),
+        ("leaderboard.build", "from ..benchmark import records", []),
+        ("affectbench", "import leaderboard.build\nimport methods", []),
         ("affectbench", "from tests.parity import harness", ["tests.parity"]),
     ],
 )
@@ -115,11 +112,16 @@ def test_a_wrong_import_is_found(module: str, source: str, wrong: list[str]) -> 
 def test_order_inside_benchmark() -> None:
     place = {f"benchmark.{name}": line for line, names in enumerate(ORDER) for name in names}
     assert set(place) <= set(modules())
+
+    def line(module: str) -> int | None:
+        return next((place[name] for name in place if within(module, (name,))), None)
+
     wrong = [
         f"{module} imports {name}"
-        for module, line in place.items()
-        for name in imports(modules()[module].read_text(), module)
-        if place.get(name, 0) > line
+        for module, path in modules().items()
+        if (own := line(module)) is not None
+        for name in imports(path.read_text(), module)
+        if (line(name) or 0) > own
     ]
     assert not wrong
 

@@ -16,7 +16,7 @@ from benchmark.config import PROTOCOLS
 from benchmark.datasets.load import load_dataset
 from benchmark.model import Dims, Model
 from benchmark.registry import create_model, get_model
-from benchmark.train import TrainBatches, _Optimiser, _run_epoch
+from benchmark.training.loop import TrainBatches, _Optimiser, _run_epoch
 from tests.plain_models import PLAIN_MODELS, Sample
 
 ROUNDS = 7

@@ -1,1 +1,1 @@
-"""Datasets: the contract in `spec`, one reader for each layout, and the doctor."""
+"""Datasets: in memory, in the native folder, by name, and the doctor who examines them."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source
-from benchmark.datasets.mmsa import import_mmsa
+from benchmark.datasets.native import write_dataset
+from benchmark.datasets.readers.mmsa import import_mmsa
 from benchmark.datasets.source import SPLITS, need_splits
-from benchmark.datasets.store import write_dataset
 from benchmark.naming import check_name
 
 

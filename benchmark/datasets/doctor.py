@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from benchmark.batch import MODALITIES
+from benchmark.datasets.dataset import Dataset, Split
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.datasets.source import SPLITS, refuse_broken
-from benchmark.datasets.spec import Dataset, Split
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import shown
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import digest
+from benchmark.datasets.dataset import Sequences, Split, Strings
 from benchmark.datasets.source import SPLITS, Source, refuse_broken
-from benchmark.datasets.spec import Sequences, Split, Strings
 from benchmark.errors import NotFound, UserError
 
 SUFFIX = "@folds"

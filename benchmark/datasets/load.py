@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.batch import MODALITIES
+from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.folds import count_folds, take_fold
-from benchmark.datasets.npz import WHOLE, is_npz_folder, open_npz
+from benchmark.datasets.native import is_native_folder, open_store
+from benchmark.datasets.readers.npz_folder import WHOLE, is_npz_folder, open_npz
+from benchmark.datasets.readers.word_vectors import read_word_vectors
 from benchmark.datasets.source import SPLITS, Source, assemble, refuse_broken
-from benchmark.datasets.spec import Dataset
-from benchmark.datasets.store import is_native_folder, open_store
 from benchmark.datasets.synthetic import synthetic_source
 from benchmark.datasets.tokens import MAX_TOKENS
-from benchmark.datasets.vectors import read_word_vectors
 from benchmark.errors import NotFound, UserError, unknown
 from benchmark.naming import shown
 

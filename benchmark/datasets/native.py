@@ -1,183 +1,348 @@
-"""What the `dataset.json` of a native folder says, and arrays that are compared with it."""
+"""The native folder: `dataset.json` and one memory-mapped `.npy` file for each array of a split."""
 
+import glob
+import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.datasets.files import HEADER, file_digest, read_header, refuse_no_unicode, regular
+from benchmark.atomic import hold, remove_dead
+from benchmark.batch import MODALITIES
+from benchmark.config import digest
+from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens, Vocabulary
+from benchmark.datasets.manifest import (
+    MOST_TOKENS,
+    WORDS,
+    Manifest,
+    StoredVocabulary,
+    garbled,
+    parse,
+    read_array,
+    refuse_outside,
+    refuse_type,
+)
+from benchmark.datasets.readers.files import file_digest, named, read_manifest
+from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.errors import UserError
-from benchmark.naming import below, clipped, shown, visible
+from benchmark.naming import check_name, clipped, shown
+from benchmark.task import Task
 
-TEXTS = ("ids", "groups", "transcripts")
-MOST_TOKENS = 2**31  # of a vocabulary
-WORDS = 2**16  # most words of a transcript that a token can name
-
-Count = Annotated[int, Field(ge=0)]
+FORMAT = "affectbench-1"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
+def is_native_folder(folder: Path) -> bool:
+    """Whether a folder says that it is of this format, or cannot say because its file is broken."""
+    if not (folder / "dataset.json").is_file():
+        return False
+    try:
+        return str(read_manifest(folder).get("format", "")).startswith("affectbench")
+    except UserError:
+        return True
 
 
-class Entry(_Strict):
-    """One array of a split: what was written."""
+def write_dataset(
+    folder: Path | str,
+    *,
+    name: str,
+    task: Task,
+    splits: Mapping[str, Split],
+    vocabulary: Vocabulary | None = None,
+    encoder: str = "",
+    features: Mapping[str, str] | None = None,
+    padding: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    licence: str = "",
+) -> Path:
+    """Write a dataset; the folder is there whole or not at all.
 
-    shape: list[Count]
-    dtype: str
-    bytes: Count
-    blake2: str
-
-
-class StoredVocabulary(_Strict):
-    """Size and special ids, all below it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    size: Annotated[int, Field(ge=1, lt=MOST_TOKENS)]
-    pad: Count
-    unknown: Count
-    start: Count
-    end: Count
-    mask: Count
-
-
-class Sizes(_Strict):
-    """Samples of each split."""
-
-    train: Count
-    valid: Count
-    test: Count
-
-
-class StatedLabels(_Strict):
-    """What a person may add to say what the label means."""
-
-    neutral: float | None = None
-
-
-class Manifest(_Strict):
-    """The `dataset.json` of a native folder."""
-
-    name: str
-    task: dict[str, Any]
-    splits: Sizes
-    arrays: dict[str, Entry]
-    vocabulary: StoredVocabulary | None
-    encoder: str
-    provenance: dict[str, Any]
-    features: dict[str, Any]
-    padding: dict[str, Any]
-    licence: str
-    labels: StatedLabels = StatedLabels()
-
-
-def parse(folder: Path, manifest: Mapping[str, Any]) -> Manifest:
-    """The `dataset.json` of a folder with every value of its type.
+    Args:
+        folder: to be made; it must not be there yet.
+        name: of the dataset.
+        task: what the label means; its neutral label counts as stated unless the provenance has
+            `neutral` as `assumed`.
+        splits: `train`, `valid` and `test`.
+        vocabulary: special ids of the splits' tokens.
+        encoder: the text encoder whose tokeniser made them.
+        features: kind of each modality's features, in words.
+        padding: what was done about padding, for later readers.
+        provenance: sources, counts of repairs, plain values only.
+        licence: the terms of the data.
 
     Raises:
-        UserError: one is missing or of another type.
+        UserError: no folder can have the name, the folder exists, a split is missing, or the disk
+            refuses (nothing is left).
     """
+    target = Path(folder)
+    check_name("the dataset", name)
+    if os.path.lexists(target):
+        raise UserError(f"{target.name!r} is already there; remove it or choose another name")
+    if set(splits) != set(SPLITS):
+        raise UserError(f"a dataset needs the splits {', '.join(SPLITS)}, got {', '.join(splits)}")
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "task": task.to_dict(),
+        "splits": {split: len(splits[split]) for split in SPLITS},
+        "dims": {
+            modality: splits["train"].sequences(modality).values.shape[2]
+            for modality in (*MODALITIES, *splits["train"].extra)
+        },
+        "features": dict(features or {}),
+        "padding": dict(padding or {}),
+        "provenance": dict(provenance or {}),
+        "licence": licence,
+        "encoder": encoder,
+        "vocabulary": None if vocabulary is None else _vocabulary_values(vocabulary),
+    }
+    temporary: Path | None = None
     try:
-        return Manifest.model_validate(manifest)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = clipped(".".join(map(str, first["loc"])))
-        what = "is missing" if first["type"] == "missing" else f"is {shown(first['input'])}"
-        raise garbled(folder, f"{place}, which {what}") from None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            with hold(target.parent):
+                remove_dead(target.parent, f".{glob.escape(target.name)}-*.part")
+                temporary = _make_part(target)
+                held.enter_context(hold(temporary))
+            manifest["arrays"] = _write_arrays(temporary, splits)
+            _write_synced(temporary / "dataset.json", json.dumps(manifest, indent=1).encode())
+            temporary.chmod(0o755)
+            _sync_folder(temporary)
+            temporary.rename(target)
+            _sync_folder(target.parent)
+    except OSError as error:
+        raise UserError(
+            f"{target.name!r} could not be written ({error.strerror or error}); nothing was left "
+            f"behind, free some space or choose another folder"
+        ) from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target
 
 
-def garbled(folder: Path, what: str) -> UserError:
-    """Say that `dataset.json` is not as it was written."""
-    return UserError(
-        f"dataset.json of {shown(folder.name)} lacks or garbles {what}; import the data again"
+def _make_part(target: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".part", dir=target.parent))
+
+
+def _vocabulary_values(vocabulary: Vocabulary) -> dict[str, int]:
+    keys = ("size", "pad", "unknown", "start", "end", "mask")
+    return {key: int(getattr(vocabulary, key)) for key in keys}
+
+
+def _write_arrays(folder: Path, splits: Mapping[str, Split]) -> dict[str, dict[str, Any]]:
+    written = {}
+    for split in SPLITS:
+        for key, array in _to_arrays(splits[split]).items():
+            file = f"{split}.{key}.npy"
+            with (folder / file).open("wb") as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+            written[file] = {
+                "shape": list(array.shape),
+                "dtype": array.dtype.str,
+                "bytes": (folder / file).stat().st_size,
+                "blake2": file_digest(folder / file),
+            }
+    return written
+
+
+def _to_arrays(split: Split) -> dict[str, NDArray[Any]]:
+    label_type = np.int64 if split.label.dtype.kind in "iu" else np.float32
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": split.ids.astype(np.str_),
+        "label": split.label.astype(label_type),
+    }
+    for name in MODALITIES:
+        arrays |= _pair(name, split.sequences(name))
+    for name, sequences in split.extra.items():
+        arrays |= _pair(f"extra_{name}", sequences)
+    for name, value in split.unimodal_labels.items():
+        arrays[f"unimodal_{name}"] = value.astype(np.float32)
+    if split.tokens is not None:
+        arrays["token_ids"] = split.tokens.ids.astype(np.int64)
+        arrays["token_lengths"] = split.tokens.lengths.astype(np.int64)
+        arrays["token_words"] = split.tokens.words.astype(np.int64)
+    if split.groups is not None:
+        arrays["groups"] = split.groups.astype(np.str_)
+    if split.transcripts is not None:
+        arrays["transcripts"] = split.transcripts.astype(np.str_)
+    if split.oracle is not None:
+        arrays["oracle"] = split.oracle.astype(np.float32)
+    return arrays
+
+
+def _pair(name: str, sequences: Sequences) -> dict[str, NDArray[Any]]:
+    return {
+        name: sequences.values.astype(np.float32, copy=False),
+        f"{name}_lengths": sequences.lengths.astype(np.int64),
+    }
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_dataset(folder: Path | str, *, standardise: tuple[str, ...] = ()) -> Dataset:
+    """A native folder as a dataset, as it was written unless streams are to be scaled.
+
+    Raises:
+        UserError: the folder is broken.
+    """
+    return assemble(open_store(Path(folder)), standardise=standardise)
+
+
+def open_store(folder: Path) -> Source:
+    """Look at a native folder; arrays are mapped split by split and checked against their hashes.
+
+    Raises:
+        UserError: `dataset.json` is broken or of another version.
+    """
+    manifest = read_manifest(folder)
+    if manifest.get("format") != FORMAT:
+        raise UserError(
+            f"{shown(folder.name)} has format {shown(manifest.get('format'))}, this version reads "
+            f"{FORMAT!r}; import the data again"
+        )
+    known = parse(folder, manifest)
+    stated = manifest.get("labels", {}).get("neutral")  # as written: it is part of the digest
+    task = known.task | ({} if stated is None else {"neutral": stated})
+    neutral = known.provenance.get("neutral", "stated") if stated is None else "stated"
+    return Source(
+        name=named(folder, manifest),
+        task=_task(folder, task),
+        format="native",
+        sizes=known.splits.model_dump(),
+        read=lambda split: _read_split(folder, split, known),
+        read_ids=lambda split: read_array(folder, f"{split}.ids.npy", known.arrays),
+        digest=digest([task, {file: entry.blake2 for file, entry in known.arrays.items()}]),
+        vocabulary=_vocabulary(folder, known),
+        encoder=known.encoder,
+        provenance={
+            **known.provenance,
+            **{key: manifest[key] for key in ("features", "padding", "licence")},
+            **({"neutral": neutral} if task.get("kind") == "regression" else {}),
+        },
     )
 
 
-def read_array(folder: Path, file: str, entries: Mapping[str, Entry]) -> Any:
-    """A read-only memory map, after its file was found whole.
+def _vocabulary(folder: Path, known: Manifest) -> Vocabulary | None:
+    if known.vocabulary is None:
+        return None
+    values = known.vocabulary.model_dump()
+    if any(values[name] >= values["size"] for name in values if name != "size"):
+        raise garbled(folder, "vocabulary, whose special ids are not below its size")
+    return Vocabulary(**values)
 
-    Args:
-        folder: of the dataset.
-        file: name of the file, which lies in it.
-        entries: what was written, by file.
 
-    Raises:
-        UserError: the file is not listed, not there, or not what was written.
-    """
-    place = clipped(f"{folder.name}/{file}")
-    if file not in entries:
-        raise UserError(f"dataset.json of {folder.name!r} does not list {file}; import it again")
-    entry = entries[file]
-    if any(sign in file for sign in "/\\\0"):
-        raise UserError(
-            f"dataset.json of {folder.name!r} lists {shown(file)}, which is no file name"
-        )
-    path = below(folder, file)
-    if not os.path.exists(path):  # not its method, which fails on names that are too long
-        raise UserError(f"{place} is missing; import the data again")
-    with regular(path, place) as stream:
-        size = path.stat().st_size
-        if size != entry.bytes:
-            raise UserError(
-                f"{place} has {size} bytes, {entry.bytes} were written; it is truncated or "
-                f"changed, import the data again"
-            )
-        header = read_header(stream.read(HEADER), place)
-        if list(header.shape) != entry.shape or header.dtype.str != entry.dtype:
-            raise UserError(
-                f"{place} is {header.dtype.str} of shape {clipped(str(header.shape))}, written was "
-                f"{clipped(entry.dtype)} of shape {clipped(str(tuple(entry.shape)))}; import the "
-                f"data again"
-            )
-        if size != header.start + header.bytes:
-            raise UserError(f"{place} holds more or less than its shape; import the data again")
-        if file_digest(path) != entry.blake2:
-            raise UserError(f"{place} is not what was written (its hash differs); import it again")
+def _task(folder: Path, values: dict[str, Any]) -> Task:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{place} cannot be read: {visible(str(error))}") from None
-    if array.dtype.kind == "U":
-        refuse_no_unicode(array, place)
-    return array
+        return Task.from_dict(values)
+    except UserError as error:
+        raise UserError(f"dataset.json of {shown(folder.name)}: {error}") from None
 
 
-def refuse_type(key: str, array: NDArray[Any], place: str) -> None:
-    """Stop at an array of another type or number of axes than one of this name has.
-
-    Raises:
-        UserError: it is of another one.
-    """
-    if key in TEXTS:
-        sound = array.dtype.kind == "U" and array.ndim == 1
-    elif key.startswith("token_") or key.endswith("_lengths"):
-        sound = array.dtype == np.int64
-    elif key == "label":
-        sound = array.dtype in (np.int64, np.float32)
-    elif key == "oracle":
-        sound = array.dtype == np.float32 and array.ndim <= 2 and bool(np.isfinite(array).all())
-    else:
-        sound = array.dtype == np.float32
-    if not sound:
+def _read_split(folder: Path, split: str, manifest: Manifest) -> Split:
+    files, size = manifest.arrays, getattr(manifest.splits, split)
+    keys = [
+        file.removeprefix(f"{split}.").removesuffix(".npy")
+        for file in files
+        if file.startswith(f"{split}.")
+    ]
+    arrays = {key: read_array(folder, f"{split}.{key}.npy", files) for key in keys}
+    required = {
+        "ids",
+        "label",
+        *(f"{name}{end}" for name in MODALITIES for end in ("", "_lengths")),
+    }
+    absent = sorted(required - set(keys))
+    if absent:
         raise UserError(
-            f"{place} is {array.dtype} of shape {array.shape}, which no array of this name is; "
-            f"import the data again"
+            f"the {split} split of {folder.name!r} has no array {absent[0]!r}; import it again"
         )
+    for key, array in arrays.items():
+        place = clipped(f"{folder.name}/{split}.{key}.npy")
+        if array.shape[:1] != (size,):
+            raise UserError(
+                f"{place} has {len(array) if array.ndim else 'no'} rows for {size} samples; "
+                f"import the data again"
+            )
+        refuse_type(key, array, place)
+
+    def pair(name: str) -> Sequences:
+        place = clipped(f"{folder.name}/{split}.{name}.npy")
+        values, lengths = arrays[name], arrays.get(f"{name}_lengths")
+        if values.ndim != 3 or lengths is None or lengths.shape != values.shape[:1]:
+            raise UserError(
+                f"{place} has shape {values.shape}, not (samples, steps, features), or no lengths "
+                f"beside it; import the data again"
+            )
+        refuse_outside(f"{name}_lengths of {place}", lengths, 0, values.shape[1])
+        return Sequences(values, np.array(lengths))
+
+    def names(prefix: str) -> list[str]:
+        found = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+        return [name for name in found if not name.endswith("_lengths")]
+
+    for name in names("unimodal_"):
+        if name not in MODALITIES:
+            raise UserError(
+                f"{folder.name!r} has labels of {shown(name)} alone; allowed: "
+                f"{', '.join(MODALITIES)}"
+            )
+    return Split(
+        name=split,
+        ids=arrays["ids"],
+        label=arrays["label"],
+        text=pair("text"),
+        audio=pair("audio"),
+        vision=pair("vision"),
+        tokens=_tokens(arrays, f"{folder.name}/{split}", manifest.vocabulary),
+        groups=arrays.get("groups"),
+        transcripts=arrays.get("transcripts"),
+        unimodal_labels={name: arrays[f"unimodal_{name}"] for name in names("unimodal_")},
+        extra={check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
+        oracle=arrays.get("oracle"),
+    )
 
 
-def refuse_outside(what: str, values: NDArray[Any], low: int, high: int) -> None:
-    """Stop at numbers that point beyond what they count.
-
-    Raises:
-        UserError: one is below `low` or above `high`.
-    """
-    if values.size and (values.min() < low or values.max() > high):
+def _tokens(
+    arrays: Mapping[str, NDArray[Any]], place: str, vocabulary: StoredVocabulary | None
+) -> Tokens | None:
+    keys = ("token_ids", "token_lengths", "token_words")
+    there = [key for key in keys if key in arrays]
+    if not there:
+        return None
+    if len(there) < len(keys):
         raise UserError(
-            f"{what} reach from {values.min()} to {values.max()}, allowed are {low} to {high}; "
-            f"import the data again"
+            f"{place} has {' and '.join(there)} alone; tokens need {', '.join(keys)}, import the "
+            f"data again"
         )
+    ids, lengths, words = (arrays[key] for key in keys)
+    if ids.ndim != 2 or words.shape != ids.shape or lengths.shape != ids.shape[:1]:
+        raise UserError(
+            f"{place} has tokens of shape {ids.shape}, their lengths {lengths.shape} and words "
+            f"{words.shape}; import the data again"
+        )
+    size = MOST_TOKENS if vocabulary is None else vocabulary.size
+    refuse_outside(f"token_ids of {place}", ids, 0, size - 1)
+    refuse_outside(f"token_lengths of {place}", lengths, 0, ids.shape[1])
+    refuse_outside(f"token_words of {place}", words, -1, WORDS)
+    return Tokens(ids, np.array(lengths), words)

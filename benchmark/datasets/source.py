@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
-from benchmark.datasets.labels import refuse_labels
-from benchmark.datasets.spec import (
+from benchmark.datasets.dataset import (
     Dataset,
     Floats,
     Integers,
@@ -21,6 +20,7 @@ from benchmark.datasets.spec import (
     Strings,
     Vocabulary,
 )
+from benchmark.datasets.labels import refuse_labels
 from benchmark.datasets.tokens import MAX_TOKENS, make_tokeniser
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims

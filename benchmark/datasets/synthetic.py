@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import digest
-from benchmark.datasets.source import SPLITS, Source, assemble
-from benchmark.datasets.spec import (
+from benchmark.datasets.dataset import (
     Dataset,
     Floats,
     Integers,
@@ -19,6 +18,7 @@ from benchmark.datasets.spec import (
     Tokens,
     Vocabulary,
 )
+from benchmark.datasets.source import SPLITS, Source, assemble
 from benchmark.task import regression
 
 VERSION = 2  # to be raised when the same seed gives other data

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.datasets.spec import Split, Strings, Tokens, Vocabulary
+from benchmark.datasets.dataset import Split, Strings, Tokens, Vocabulary
 from benchmark.errors import UserError
 
 MAX_TOKENS = 50

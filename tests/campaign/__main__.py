@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from benchmark.harness import harness_version
+from benchmark.records.harness import harness_version
 from tests.campaign.figures import HEADERS, Figures
 from tests.campaign.parts import part_names, run_part
 

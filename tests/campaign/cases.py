@@ -25,9 +25,9 @@ SECONDS = 5.0
 MIB = 500  # beyond what the process has before it begins
 NEEDED = (
     "benchmark.datasets.doctor",
-    "benchmark.score",
-    "leaderboard.table",
-    "leaderboard.terminal",
+    "benchmark.external",
+    "leaderboard.build",
+    "leaderboard.render.terminal",
 )
 OWNED = "owned"  # a payload that runs makes a file of this name in the folder above its case
 

@@ -30,15 +30,15 @@ from hypothesis import strategies as st
 from benchmark.config import TrainConfig, get_protocol
 from benchmark.datasets.convert import import_dataset
 from benchmark.datasets.load import load_dataset
-from benchmark.datasets.mmsa import import_mmsa
+from benchmark.datasets.readers.mmsa import import_mmsa
 from benchmark.errors import UserError
-from benchmark.records import all_records, read_arrays, read_record, write_record
-from benchmark.results import Cell, Record
-from benchmark.score import read_predictions
+from benchmark.external import read_predictions
+from benchmark.records.record import Cell, Record
+from benchmark.records.store import all_records, read_arrays, read_record, write_record
+from tests.benchmark.datasets.readers.test_mmsa import make_mmsa
 from tests.campaign.cases import prepare
 from tests.campaign.figures import Figures
 from tests.folders import make_folder
-from tests.test_mmsa import make_mmsa
 
 SECONDS = 20.0  # for one file
 MIB = 500

@@ -21,8 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records import check_writable, read_arrays, read_record, record_path, write_record
-from benchmark.results import Cell, Record
+from benchmark.records.record import Cell, Record
+from benchmark.records.store import (
+    check_writable,
+    read_arrays,
+    read_record,
+    record_path,
+    write_record,
+)
 from tests.campaign.commands import Command, Ended, command
 from tests.campaign.figures import Figures
 from tests.campaign.stores import (

@@ -202,8 +202,8 @@ SETTERS = {
     ),
     "patched-linear": "nn.Linear.forward = lambda self, x: x.new_zeros(*x.shape[:-1], 1)",
     "patched-predict": (
-        "import benchmark.evaluate, benchmark.experiment\n"
-        "benchmark.experiment.predict = benchmark.evaluate.predict = lambda *a, **k: 1 / 0"
+        "import benchmark.evaluation, benchmark.running.cell\n"
+        "benchmark.running.cell.predict = benchmark.evaluation.predict = lambda *a, **k: 1 / 0"
     ),
     "patched-json": "import json; json.dumps = lambda *a, **k: '{}'",
     "patched-open": "import builtins; builtins.print = lambda *a, **k: 1 / 0",
@@ -212,7 +212,7 @@ SETTERS = {
         "get_model('late-fusion').cls.forward = lambda *a, **k: 1 / 0"
     ),
     "patched-data": (
-        "from benchmark.grid import cached_dataset\n"
+        "from benchmark.running.plan import cached_dataset\n"
         "cached_dataset('synthetic', None, '', ('audio', 'vision')).train.label[:] = 0"
     ),
 }

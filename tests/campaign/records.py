@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from benchmark.results import Cell
+from benchmark.records.record import Cell
 from tests.campaign.cases import Case, prepare, run_case
 from tests.campaign.stores import grid, record_bytes, unreadable, write_protocol
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records import read_arrays, read_record
+from benchmark.records.store import read_arrays, read_record
 
 PROTOCOL = "short.json"
 RULES = {"max_epochs": 1, "max_patience": 1, "evaluations": ["accuracy"]}

@@ -3,9 +3,9 @@
 import torch
 
 from benchmark.batch import Batch, Stream
+from benchmark.conformance.tiny_data import TinyBatches
 from benchmark.model import Dims
 from benchmark.registry import create_model
-from benchmark.trial import TinyBatches
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import LSTM_WEIGHTS, linear
 

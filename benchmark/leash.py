@@ -1,7 +1,0 @@
-"""Imported first by the server that worker processes are forked from, to end with its parent."""
-
-import os
-
-from benchmark.tied import end_with_parent
-
-end_with_parent(os.getppid())

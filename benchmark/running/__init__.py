@@ -1,0 +1,1 @@
+"""From a grid of plans to records: planning, one cell, many cells."""

@@ -1,0 +1,7 @@
+"""Imported first by the server that worker processes are forked from, to end with its parent."""
+
+import os
+
+from benchmark.processes import end_with_parent
+
+end_with_parent(os.getppid())

@@ -1,0 +1,1 @@
+"""Training: a step, the batches, the loop with its selection, and prediction."""

@@ -1,0 +1,135 @@
+"""From records to tables."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from benchmark.records.harness import harness_version
+from benchmark.records.record import Cell, Record
+from leaderboard.columns import (
+    SELECTION,
+    TRAINING_TIMES,
+    cost_columns,
+    find_convention,
+    robustness_columns,
+    score_columns,
+)
+from leaderboard.grouping import comparable
+from leaderboard.names import Names
+from leaderboard.notes import make_notes
+from leaderboard.ranking import rank
+from leaderboard.rows import make_rows
+from leaderboard.table import FOLDED, Source, Table
+
+
+def build_tables(
+    records: Iterable[Source], *, names: Names = "registered", harness: str | None = None
+) -> list[Table]:
+    """One table for each dataset, fingerprint, protocol and harness; numbers at full precision.
+
+    Args:
+        records: paths and records, of any number of runs. A cell that occurs twice counts once,
+            the first with a result.
+        names: how models are called: as registered, or as in their papers where records know.
+        harness: the version whose tables are current, today's by default.
+    """
+    current = harness_version() if harness is None else harness
+    return [_build(name, pairs, names, current) for name, pairs in comparable(records, current)]
+
+
+def _build(name: str, pairs: list[Source], names: Names, current: str) -> Table:
+    pairs, notes = _one_suite(pairs)
+    records = [record for _, record in pairs]
+    cell = records[0].cell
+    convention = find_convention(records)
+    selection = _selection(cell, convention)
+    columns = [
+        *score_columns(convention),
+        *robustness_columns(records),
+        *cost_columns(records),
+    ]
+    hardware = _main_hardware(records)
+    rows = make_rows(pairs, columns, hardware, selection, names)
+    folds = _count_folds(records)
+    unit = "fold" if folds else "seed"
+    training = _training_devices(records)
+    notes += make_notes(pairs, rows, columns, unit)
+    ranked = [column for column in columns if column.split != "valid"]
+    if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
+        ranked = [column for column in ranked if column.key not in TRAINING_TIMES]
+        notes.append("Models were trained on different devices: training times are not ranked.")
+    marks, significance = rank(ranked, rows, unit)
+    return Table(
+        id=name,
+        dataset=cell.dataset,
+        fingerprint=cell.fingerprint,
+        protocol=cell.protocol,
+        convention=convention,
+        selection=selection,
+        columns=tuple(columns),
+        rows=tuple(rows),
+        hardware=hardware,
+        training=training,
+        notes=tuple(notes),
+        marks=marks,
+        significance=significance,
+        harness=cell.harness,
+        current=cell.harness == current,
+        folds=folds,
+    )
+
+
+def _count_folds(records: Sequence[Record]) -> int:
+    """The folds that there are records of; a seed a fold where records do not name it."""
+    cells = [record.cell for record in records if record.cell.part == "score"]
+    if any(cell.fold is not None for cell in cells):
+        return len({cell.fold for cell in cells if cell.fold is not None})
+    crossed = any(record.cell.dataset.endswith(FOLDED) for record in records)
+    return max(1, len({cell.seed for cell in cells})) if crossed else 0
+
+
+def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:
+    """Leave robustness out where it was measured with other corruptions than most records'."""
+    suites = Counter(
+        str(record.measurements["robustness"].get("suite", ""))
+        for _, record in pairs
+        if "robustness" in record.measurements
+    )
+    if len(suites) < 2:
+        return pairs, []
+    chosen = max(suites, key=lambda suite: (suites[suite], suite))
+    kept = []
+    for path, record in pairs:
+        if str(record.measurements.get("robustness", {}).get("suite", chosen)) != chosen:
+            rest = {k: v for k, v in record.measurements.items() if k != "robustness"}
+            record = record.model_copy(update={"measurements": rest})
+        kept.append((path, record))
+    left = sum(suites.values()) - suites[chosen]
+    return kept, [
+        f"Robustness of {left} records is left out: it was measured with another version of the "
+        f"corruptions than {chosen}."
+    ]
+
+
+def _selection(cell: Cell, convention: str) -> str:
+    if not convention:
+        return ""
+    kind, usual = SELECTION[convention]
+    return str(cell.protocol.get("selection", {}).get(kind, usual))
+
+
+def _main_hardware(records: Sequence[Record]) -> str:
+    """What most costs were measured on."""
+    counts = Counter(record.cell.hardware for record in records if "cost" in record.measurements)
+    return min(counts, key=lambda name: (-counts[name], name)) if counts else ""
+
+
+def _training_devices(records: Sequence[Record]) -> tuple[str, ...]:
+    devices = set()
+    for record in records:
+        facts = record.environment
+        if record.training is None or not facts:
+            continue
+        threads = f"{facts.get('threads')} thread{'s' if facts.get('threads') != 1 else ''}"
+        device = facts.get("gpu") or f"{facts.get('processor')}, {threads}"
+        devices.add(f"{device}, {facts.get('precision')}, torch {facts.get('torch')}")
+    return tuple(sorted(devices))

@@ -1,0 +1,1 @@
+"""The plots of a table, one file each, and what they share."""

@@ -1,0 +1,1 @@
+"""A table in print: on a terminal, as Markdown, LaTeX and CSV."""

@@ -1,0 +1,133 @@
+"""The tables as one long CSV at full precision, and the records behind each of its lines."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaderboard.table import Column, Entry, Row, Table
+
+FIELDS = (
+    *("table", "dataset", "fingerprint", "protocol", "harness"),
+    *("row", "model", "kind", "variant", "settings", "recipe"),
+    *("group", "metric", "split", "unit", "higher_is_better", "hardware"),
+    *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed", "interrupted"),
+)
+TRAINED = ("training_seconds", "epoch_seconds")  # from score records, on whatever they ran
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+QUOTED = frozenset(',"\r\n')
+UNITS = {"%": "share", "": ""}
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], fields: Sequence[str] | None = None) -> str:
+    """Rows as CSV; numbers so that they are read back exactly, undefined ones empty.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    heads = fields or list(rows[0])
+    lines = [heads, *([row.get(head) for head in heads] for row in rows)]
+    return "".join(",".join(map(_field, line)) + "\n" for line in lines)
+
+
+def _field(value: Any) -> str:
+    """A field of CSV; the module csv leaves a carriage return without quotes."""
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    text = f"'{value}" if value.startswith(FORMULA) else value
+    text = text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair
+    return '"' + text.replace('"', '""') + '"' if QUOTED & set(text) else text
+
+
+def tidy(tables: Sequence[Table]) -> str:
+    """`leaderboard.csv`: a line for each defined number of each row, in raw units.
+
+    Scores are there for the validation and the test split (`split`), costs for none. A share is a
+    share and not a percentage; `low` and `high` end the 95 % interval; `n`
+    counts the values, `seeds` the cells of the row. Rows without a result have one line.
+    """
+    lines = []
+    for table in tables:
+        for row in table.rows:
+            own = list(_numbers(table, row))
+            for hardware, column, entry in own:
+                lines.append(_line(table, row, hardware, column, entry))
+            if not own:
+                lines.append(_line(table, row))
+    return csv_text(lines, FIELDS)
+
+
+def sources(tables: Sequence[Table], output: Path) -> str:
+    """`leaderboard.sources.json`: table -> row -> metric -> record files, relative to `output`.
+
+    Scores on validation are under `metric @ valid`, costs measured on other hardware than the
+    table's under `metric @ hardware`; `seeds` lists all score records of the row, those without a
+    result too.
+    """
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for table in tables:
+        rows = found.setdefault(table.id, {})
+        for row in table.rows:
+            cells = rows.setdefault(row.label, {})
+            for hardware, column, entry in _numbers(table, row):
+                away = hardware if hardware != table.hardware else ""
+                place = column.split if column.split == "valid" else away
+                key = f"{column.metric} @ {place}" if place else column.metric
+                cells[key] = [_relative(path, output) for path in entry.sources]
+            cells["seeds"] = [_relative(path, output) for path, _ in row.records]
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()  # as JSON writes half of a pair
+
+
+def _numbers(table: Table, row: Row) -> Iterator[tuple[str, Column, Entry]]:
+    for hardware, entries in {table.hardware: row.entries, **row.elsewhere}.items():
+        for column in table.columns:
+            if column.key in entries:
+                measured = column.group == "cost" and column.key not in TRAINED
+                yield hardware if measured else "", column, entries[column.key]
+
+
+def _line(
+    table: Table,
+    row: Row,
+    hardware: str = "",
+    column: Column | None = None,
+    entry: Entry | None = None,
+) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "table": table.id,
+        "dataset": table.dataset,
+        "fingerprint": table.fingerprint,
+        "protocol": table.protocol.get("name", ""),
+        "harness": table.harness,
+        "row": row.label,
+        "model": row.model,
+        "kind": row.kind,
+        "variant": row.variant,
+        "settings": row.settings,
+        "recipe": row.recipe,
+        "seeds": len(row.records),
+        "diverged": row.count("diverged"),
+        "failed": row.count("failed"),
+        "interrupted": row.count("interrupted"),
+    }
+    if column is None or entry is None:
+        return line
+    interval = entry.interval
+    return line | {
+        "group": column.group,
+        "metric": column.metric,
+        "split": column.split,
+        "unit": UNITS.get(column.unit, column.unit),
+        "higher_is_better": column.higher_is_better,
+        "hardware": hardware,
+        "mean": entry.mean,
+        "sd": entry.deviation,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "n": len(entry.values),
+    }
+
+
+def _relative(path: Path, output: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), output.resolve())).as_posix()

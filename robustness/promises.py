@@ -1,0 +1,261 @@
+"""Promises that every corruption keeps, as plain functions named after the promise."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.batch import MODALITIES
+from benchmark.conformance.promises import BrokenPromise
+from benchmark.datasets.dataset import Dataset, Integers, Scale, Sequences, Split, Tokens
+from robustness.corruptions import CORRUPTIONS, corrupt, release
+from robustness.missing import REMOVALS
+
+Arrays = dict[str, NDArray[Any]]
+
+STEPS = (0.3, 0.6, 1.0)
+DEVIATIONS = 4  # of a binomial or of a sample's standard deviation: once in 16,000 by chance
+
+
+def levels_of(name: str) -> tuple[float, ...]:
+    """Levels above 0 at which a corruption is checked."""
+    return STEPS if CORRUPTIONS[name].graded else (1.0,)
+
+
+def arrays_of(split: Split) -> Arrays:
+    """Every array of a split by name: `audio.values`, `tokens.ids`, `label`, ..."""
+    found: Arrays = {}
+    for place in fields(split):
+        value = getattr(split, place.name)
+        parts: Mapping[str, Any] = value if isinstance(value, Mapping) else {"": value}
+        for key, part in parts.items():
+            prefix = f"{place.name}.{key}".rstrip(".")
+            if isinstance(part, Sequences | Tokens):
+                for inner in fields(part):
+                    found[f"{prefix}.{inner.name}"] = getattr(part, inner.name)
+            elif isinstance(part, np.ndarray):
+                found[prefix] = part
+    return found
+
+
+def check_level_zero_is_identity(name: str, split: Split, dataset: Dataset) -> None:
+    """Level 0 gives the split bit for bit."""
+    same = arrays_of(corrupt(split, name, 0.0, dataset=dataset, noise_seed=0))
+    for key, before in arrays_of(split).items():
+        _promise(same[key].tobytes() == before.tobytes(), name, f"level 0 changes {key}")
+
+
+def check_nested_in_level(name: str, split: Split, dataset: Dataset) -> None:
+    """What one level changes every higher one changes too, and by no less."""
+    before = arrays_of(split)
+    smaller: Arrays = {key: np.zeros(value.shape) for key, value in before.items()}
+    for level in levels_of(name):
+        after = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=0))
+        for key, value in before.items():
+            change = _change(value, after[key])
+            nested = change >= smaller[key] - 1e-5
+            _promise(bool(nested.all()), name, f"level {level} undoes changes of {key}")
+            smaller[key] = change
+
+
+def check_same_key_same_result(name: str, split: Split, dataset: Dataset) -> None:
+    """Dataset, split, sample and noise seed decide the noise, cached or drawn anew."""
+    for level in levels_of(name):
+        first = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=3))
+        release()
+        again = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=3))
+        for key, value in first.items():
+            _promise(np.array_equal(value, again[key]), name, f"{key} differs between two calls")
+
+
+def check_noise_seed_matters(name: str, split: Split, dataset: Dataset) -> None:
+    """Another noise seed, dataset name or split name gives other noise."""
+    if not CORRUPTIONS[name].graded:
+        return
+    level = STEPS[0]
+    first = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=0))
+    others = {
+        "noise seed": corrupt(split, name, level, dataset=dataset, noise_seed=1),
+        "dataset": corrupt(
+            split, name, level, dataset=replace(dataset, name="another"), noise_seed=0
+        ),
+        "split": corrupt(
+            replace(split, name="another"), name, level, dataset=dataset, noise_seed=0
+        ),
+    }
+    for what, other in others.items():
+        after = arrays_of(other)
+        differs = any(not np.array_equal(value, after[key]) for key, value in first.items())
+        _promise(differs, name, f"another {what} gives the same noise")
+
+
+def check_input_untouched(name: str, split: Split, dataset: Dataset) -> None:
+    """The split that came in stays as it was, writable or not."""
+    before = {key: value.tobytes() for key, value in arrays_of(split).items()}
+    for level in levels_of(name):
+        corrupt(split, name, level, dataset=dataset, noise_seed=0)
+    for key, value in arrays_of(split).items():
+        _promise(value.tobytes() == before[key], name, f"{key} of the input was modified")
+
+
+def check_masks_and_lengths_kept(name: str, split: Split, dataset: Dataset) -> None:
+    """Lengths change only where a modality goes missing; padding stays zero."""
+    gone = REMOVALS.get(name, ())
+    for level in levels_of(name):
+        after = corrupt(split, name, level, dataset=dataset, noise_seed=0)
+        lengths = {modality: after.sequences(modality).lengths for modality in MODALITIES}
+        expected = {modality: split.sequences(modality).lengths for modality in MODALITIES}
+        if split.tokens is not None and after.tokens is not None:
+            lengths["text tokens"] = after.tokens.lengths
+            expected["text tokens"] = split.tokens.lengths
+        for key, value in lengths.items():
+            wanted = expected[key] * (key.partition(" ")[0] not in gone)
+            _promise(np.array_equal(value, wanted), name, f"the lengths of {key} are wrong")
+        for modality in MODALITIES:
+            padding = after.sequences(modality).values[~after.sequences(modality).mask]
+            _promise(not padding.any(), name, f"padding of {modality} is not zero")
+
+
+def check_shapes_and_dtypes_kept(name: str, split: Split, dataset: Dataset) -> None:
+    """No sample, step or feature is lost, and no array changes its type."""
+    for level in levels_of(name):
+        after = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=0))
+        for key, value in arrays_of(split).items():
+            kept = after[key].shape == value.shape and after[key].dtype == value.dtype
+            _promise(
+                kept,
+                name,
+                f"{key} becomes {after[key].shape} {after[key].dtype} from "
+                f"{value.shape} {value.dtype}",
+            )
+
+
+def check_only_named_modalities_change(name: str, split: Split, dataset: Dataset) -> None:
+    """The declared modalities change at level 1, nothing else does (text with its tokens)."""
+    named = CORRUPTIONS[name].modalities
+    after = arrays_of(corrupt(split, name, 1.0, dataset=dataset, noise_seed=0))
+    changed = {
+        "text" if key.startswith("tokens") else key.partition(".")[0]
+        for key, value in arrays_of(split).items()
+        if not np.array_equal(value, after[key])
+    }
+    _promise(
+        changed == set(named), name, f"declared are {sorted(named)}, changed {sorted(changed)}"
+    )
+
+
+def check_order_of_samples_does_not_matter(name: str, split: Split, dataset: Dataset) -> None:
+    """A sample's noise does not depend on its place or on its neighbours."""
+    index = np.random.default_rng(0).permutation(len(split))[: max(1, len(split) - 1)]
+    for level in levels_of(name):
+        whole = corrupt(split, name, level, dataset=dataset, noise_seed=0)
+        part = corrupt(rows_of(split, index), name, level, dataset=dataset, noise_seed=0)
+        expected = arrays_of(rows_of(whole, index))
+        for key, value in arrays_of(part).items():
+            _promise(np.array_equal(value, expected[key]), name, f"{key} depends on the order")
+
+
+def check_padding_does_not_matter(name: str, split: Split, dataset: Dataset) -> None:
+    """More padded steps change nothing on the valid ones."""
+    padded = split
+    for amount, modality in enumerate(MODALITIES, start=1):
+        padded = padded.with_sequences(modality, _padded(split.sequences(modality), amount))
+    for level in levels_of(name):
+        after = corrupt(split, name, level, dataset=dataset, noise_seed=0)
+        wide = corrupt(padded, name, level, dataset=dataset, noise_seed=0)
+        for modality in MODALITIES:
+            values = after.sequences(modality).values
+            kept = wide.sequences(modality).values[:, : values.shape[1]]
+            _promise(np.array_equal(kept, values), name, f"{modality} depends on its padding")
+
+
+def check_noise_moments(name: str, split: Split, dataset: Dataset) -> None:
+    """Gaussian noise has mean 0 and 2 * level training deviations, within 2 %.
+
+    On few valid entries the bound is what chance allows.
+    """
+    if not name.startswith("feat.gauss"):
+        return
+    for modality in CORRUPTIONS[name].modalities:
+        deviation = Scale.of(dataset.train.sequences(modality)).deviation
+        mask = split.sequences(modality).mask
+        before = split.sequences(modality).values[mask].astype(np.float64)
+        for level in STEPS:
+            noisy = corrupt(split, name, level, dataset=dataset, noise_seed=0)
+            noise = (noisy.sequences(modality).values[mask] - before)[:, deviation > 0]
+            noise /= 2 * level * deviation[deviation > 0]
+            slack = max(0.02, DEVIATIONS / np.sqrt(2 * noise.size))
+            measured = float(noise.std())
+            _promise(abs(measured - 1) < slack, name, f"noise deviation {measured:.4f} of 1")
+            centre = abs(float(noise.mean()))
+            _promise(centre < DEVIATIONS / np.sqrt(noise.size), name, f"noise mean {centre:.4f}")
+
+
+def check_drop_share(name: str, split: Split, dataset: Dataset) -> None:
+    """The share of zeroed steps, or of words made unknown, is that of a binomial."""
+    if not name.startswith(("time.drop", "text.word_unk")):
+        return
+    for modality in CORRUPTIONS[name].modalities:
+        mask = split.sequences(modality).mask
+        valid = (
+            split.sequences(modality).values[mask].any(axis=1)
+        )  # (steps,): zero rows tell nothing
+        for level in STEPS:
+            noisy = corrupt(split, name, level, dataset=dataset, noise_seed=0)
+            dropped = ~noisy.sequences(modality).values[mask][valid].any(axis=1)
+            bound = DEVIATIONS * np.sqrt(dropped.size * level * (1 - level))
+            off = abs(int(dropped.sum()) - dropped.size * level)
+            _promise(
+                off <= bound, name, f"{dropped.sum()} of {dropped.size} steps at level {level}"
+            )
+
+
+CHECKS: dict[str, Callable[[str, Split, Dataset], None]] = {
+    check.__name__.removeprefix("check_"): check
+    for check in (
+        check_level_zero_is_identity,
+        check_nested_in_level,
+        check_same_key_same_result,
+        check_noise_seed_matters,
+        check_input_untouched,
+        check_masks_and_lengths_kept,
+        check_shapes_and_dtypes_kept,
+        check_only_named_modalities_change,
+        check_order_of_samples_does_not_matter,
+        check_padding_does_not_matter,
+        check_noise_moments,
+        check_drop_share,
+    )
+}
+
+
+def rows_of(split: Split, index: Integers) -> Split:
+    """The samples at `index`, as a split of the same name."""
+
+    def rows(value: Any) -> Any:
+        if isinstance(value, Sequences | Tokens):
+            parts = {inner.name: getattr(value, inner.name)[index] for inner in fields(value)}
+            return type(value)(**parts)
+        if isinstance(value, Mapping):
+            return {key: rows(part) for key, part in value.items()}
+        return value[index] if isinstance(value, np.ndarray) else value
+
+    return Split(**{place.name: rows(getattr(split, place.name)) for place in fields(split)})
+
+
+def _padded(sequences: Sequences, amount: int) -> Sequences:
+    return Sequences(np.pad(sequences.values, ((0, 0), (0, amount), (0, 0))), sequences.lengths)
+
+
+def _change(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+    """How far each entry moved: a distance for features, yes or no for all else."""
+    if before.dtype.kind == "f":
+        return np.asarray(np.abs(after.astype(np.float64) - before))
+    return np.asarray(before != after).astype(np.float64)
+
+
+def _promise(kept: bool | np.bool_, name: str, sentence: str) -> None:
+    if not kept:
+        raise BrokenPromise(f"{name}: {sentence}")
