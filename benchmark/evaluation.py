@@ -1,4 +1,4 @@
-"""The evaluation `accuracy`, the context of every evaluation, and prediction over a split."""
+"""The evaluation `accuracy`, how evaluations are run, and prediction over a split."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,8 @@ from benchmark.config import Protocol, TrainConfig
 from benchmark.datasets.dataset import Dataset, Split
 from benchmark.metrics import evaluate_metrics
 from benchmark.model import Model
-from benchmark.registry import register_evaluation
+from benchmark.records.measurements import Measurements, collect
+from benchmark.registry import get_evaluation, register_evaluation
 from benchmark.task import Task
 
 
@@ -94,6 +95,22 @@ class EvaluationContext:
             precision=self.protocol.precision,
         )
         return in_label_units(prediction, self.dataset.task)
+
+
+def measure(context: EvaluationContext, *, timed: bool) -> Measurements:
+    """What the timed or the other evaluations of the protocol say, one after the other.
+
+    Raises:
+        UserError: an evaluation does not exist, or returns what no record can hold.
+    """
+    entries = [get_evaluation(name) for name in context.protocol.evaluations]
+    return collect(
+        {
+            entry.name: (entry.function(context), entry.columns)
+            for entry in entries
+            if entry.timed is timed
+        }
+    )
 
 
 @register_evaluation("accuracy")

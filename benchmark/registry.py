@@ -9,7 +9,7 @@ import marshal
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,6 +22,7 @@ from benchmark.config import TrainConfig
 from benchmark.errors import UserError, told, unknown
 from benchmark.model import Dims, Model
 from benchmark.naming import check_name, shown
+from benchmark.records.measurements import OWN, Column, check_evaluation
 
 PACKAGES = ("robustness", "baselines", "methods")
 TRAIN_FIELDS = frozenset(TrainConfig.model_fields)
@@ -143,11 +144,13 @@ class EvaluationEntry:
         function: takes an `EvaluationContext`, returns plain values.
         timed: measured alone on an idle machine, on the model as initialised, once for each model
             and its settings rather than for every seed.
+        columns: the numbers of it that tables show.
     """
 
     name: str
     function: Callable[..., dict[str, Any]]
     timed: bool = False
+    columns: tuple[Column, ...] = ()
 
 
 _MODELS: dict[str, ModelEntry] = {}
@@ -232,15 +235,30 @@ def register_model(
 
 
 def register_evaluation(
-    name: str, *, timed: bool = False
+    name: str, *, timed: bool = False, columns: Iterable[Column] = ()
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
-    """Register a function (EvaluationContext) -> plain values, kept under `name` in the record."""
+    """Register a function (EvaluationContext) -> plain values, kept under `name` in the record.
+
+    Args:
+        name: also heads its part of the tables.
+        timed: measured alone on an idle machine, before any training.
+        columns: the numbers that tables show; they are kept in the record beside the values.
+
+    Raises:
+        ValueError: the name is taken, or two columns show the same number.
+    """
+    shown_numbers = tuple(columns)
 
     def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        if name not in OWN:
+            check_evaluation(name)
+        keys = [column.key for column in shown_numbers]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"the evaluation {name!r} has two columns of one key: {keys}")
         taken = _EVALUATIONS.get(name)
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two evaluations want the name {name!r}")
-        _EVALUATIONS[name] = EvaluationEntry(name, function, timed)
+        _EVALUATIONS[name] = EvaluationEntry(name, function, timed, shown_numbers)
         return function
 
     return register
@@ -356,7 +374,7 @@ def load_plugin(path: str | Path) -> list[str]:
         sys.setrecursionlimit(limit)
         os.chdir(here)  # relative paths of the command stay what they are
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == name]
-    if not own and _MODELS.keys() == models.keys() and _EVALUATIONS.keys() == evaluations.keys():
+    if not own and models == _MODELS and evaluations == _EVALUATIONS:
         raise UserError(
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )

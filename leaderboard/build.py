@@ -8,9 +8,8 @@ from benchmark.records.record import Cell, Record
 from leaderboard.columns import (
     SELECTION,
     TRAINING_TIMES,
-    cost_columns,
     find_convention,
-    robustness_columns,
+    measured_columns,
     score_columns,
 )
 from leaderboard.grouping import comparable
@@ -42,11 +41,7 @@ def _build(name: str, pairs: list[Source], names: Names, current: str) -> Table:
     cell = records[0].cell
     convention = find_convention(records)
     selection = _selection(cell, convention)
-    columns = [
-        *score_columns(convention),
-        *robustness_columns(records),
-        *cost_columns(records),
-    ]
+    columns = [*score_columns(convention), *measured_columns(records)]
     hardware = _main_hardware(records)
     rows = make_rows(pairs, columns, hardware, selection, names)
     folds = _count_folds(records)
@@ -90,17 +85,18 @@ def _count_folds(records: Sequence[Record]) -> int:
 def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:
     """Leave robustness out where it was measured with other corruptions than most records'."""
     suites = Counter(
-        str(record.measurements["robustness"].get("suite", ""))
+        record.measurements.robustness.suite
         for _, record in pairs
-        if "robustness" in record.measurements
+        if record.measurements.robustness is not None
     )
     if len(suites) < 2:
         return pairs, []
     chosen = max(suites, key=lambda suite: (suites[suite], suite))
     kept = []
     for path, record in pairs:
-        if str(record.measurements.get("robustness", {}).get("suite", chosen)) != chosen:
-            rest = {k: v for k, v in record.measurements.items() if k != "robustness"}
+        robustness = record.measurements.robustness
+        if robustness is not None and robustness.suite != chosen:
+            rest = record.measurements.model_copy(update={"robustness": None})
             record = record.model_copy(update={"measurements": rest})
         kept.append((path, record))
     left = sum(suites.values()) - suites[chosen]
@@ -119,7 +115,11 @@ def _selection(cell: Cell, convention: str) -> str:
 
 def _main_hardware(records: Sequence[Record]) -> str:
     """What most costs were measured on."""
-    counts = Counter(record.cell.hardware for record in records if "cost" in record.measurements)
+    counts = Counter(
+        record.cell.hardware
+        for record in records
+        if record.cell.part == "cost" and record.status == "done"
+    )
     return min(counts, key=lambda name: (-counts[name], name)) if counts else ""
 
 

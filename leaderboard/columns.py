@@ -1,10 +1,11 @@
 """Which numbers of the records become columns, and how each is read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from benchmark.metrics import METRICS, Metric
+from benchmark.records.measurements import Cost, Count, Peak
 from benchmark.records.record import Record
 from leaderboard.names import one_line
 from leaderboard.table import VALID, Column, Split
@@ -65,25 +66,27 @@ def score_columns(convention: str) -> list[Column]:
     ]
 
 
+def measured_columns(records: Sequence[Record]) -> list[Column]:
+    """Everything but accuracies, as far as any record has it: the columns of `runs.csv` too."""
+    return [*robustness_columns(records), *extra_columns(records), *cost_columns(records)]
+
+
 def robustness_columns(records: Iterable[Record]) -> list[Column]:
     """Skill scores of the evaluation `robustness`, as far as any record has it."""
-    found = [
-        record.measurements["robustness"]
-        for record in records
-        if "robustness" in record.measurements
-    ]
+    known = (record.measurements.robustness for record in records)
+    found = [robustness for robustness in known if robustness is not None]
     if not found:
         return []
 
     def column(key: str, header: str, *path: str, better: bool = True, main: bool = True) -> Column:
-        read = partial(_dig, path=("robustness", *path))
+        read = partial(_robustness, path=path)
         return Column(
             key, header, "robustness", "", better, read, decimals=3, main=main, split="test"
         )
 
-    corruptions = dict.fromkeys(name for values in found for name in values["mean_skill"])
-    removals = dict.fromkeys(name for values in found for name in values["missing"])
-    modalities = dict.fromkeys(name for values in found for name in values["reliance"])
+    corruptions = dict.fromkeys(name for values in found for name in values.mean_skill)
+    removals = dict.fromkeys(name for values in found for name in values.missing)
+    modalities = dict.fromkeys(name for values in found for name in values.reliance)
     return [
         column("mean_skill", "Robust", "summary", "mean_skill"),
         column("clean_skill", "Clean skill", "summary", "clean_skill"),
@@ -101,12 +104,36 @@ def robustness_columns(records: Iterable[Record]) -> list[Column]:
     ]
 
 
+def extra_columns(records: Iterable[Record]) -> list[Column]:
+    """The columns that users' evaluations declare, by evaluation; of one key the first."""
+    columns: dict[str, Column] = {}
+    for record in records:
+        for name, extra in record.measurements.extra.items():
+            for declared in extra.columns:
+                key = f"{name}.{declared.key}"
+                column = Column(
+                    key=key,
+                    header=declared.header,
+                    group=name,
+                    unit="%" if declared.percent else declared.unit,
+                    higher_is_better=declared.higher_is_better,
+                    read=partial(_extra, name=name, key=declared.key),
+                    decimals=declared.decimals,
+                    percent=declared.percent,
+                    main=declared.printed,
+                    split=declared.split,
+                    timed=record.cell.part == "cost",
+                )
+                columns.setdefault(key, column)
+    return sorted(columns.values(), key=lambda column: column.group)
+
+
 def cost_columns(records: Iterable[Record]) -> list[Column]:
     """Costs from cost records and training times from score records, as far as there are any."""
     known = list(records)
     columns: list[Column] = []
-    if any("cost" in record.measurements for record in known):
-        encoders = any(_encoder_parameters(record) for record in known)
+    if any(record.measurements.cost is not None for record in known):
+        encoders = any(_cost(record, _encoder_parameters) for record in known)
         columns += [
             column for column in _MEASURED if encoders or not column.key.startswith("encoder_")
         ]
@@ -136,69 +163,87 @@ def _score(record: Record, name: str, split: str) -> float | None:
     return record.metric(name, split)
 
 
-def _dig(record: Record, path: tuple[str, ...]) -> float | None:
-    value: Any = record.measurements
+def _robustness(record: Record, path: tuple[str, ...]) -> float | None:
+    value: Any = record.measurements.robustness
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return float(value) if isinstance(value, int | float) else None
+        value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return None if value is None else float(value)
 
 
-def _parameters(record: Record, *where: str) -> float | None:
+def _extra(record: Record, name: str, key: str) -> float | None:
+    extra = record.measurements.extra.get(name)
+    declared = extra is not None and any(column.key == key for column in extra.columns)
+    return extra.number(key) if extra is not None and declared else None
+
+
+def _inference(count: Count) -> float | None:
     """Parameters that inference uses, frozen ones included."""
-    path = ("cost", "parameters", *where)
-    needed, frozen = (_dig(record, (*path, name)) for name in ("inference_only", "frozen"))
-    return None if needed is None or frozen is None else needed + frozen
+    needed, frozen = count.inference_only, count.frozen
+    return None if needed is None or frozen is None else float(needed + frozen)
 
 
-def _own_parameters(record: Record) -> float | None:
-    return _parameters(record, "without_text_encoder")
+def _parameters(cost: Cost) -> float | None:
+    return _inference(cost.parameters.without_text_encoder)
 
 
-def _encoder_parameters(record: Record) -> float | None:
-    whole, own = _parameters(record), _own_parameters(record)
+def _encoder_parameters(cost: Cost) -> float | None:
+    whole, own = _inference(cost.parameters), _parameters(cost)
     return None if whole is None or own is None else whole - own
 
 
-def _encoder_flops(record: Record) -> float | None:
-    whole = _dig(record, ("cost", "flops", "flops"))
-    own = _dig(record, ("cost", "flops", "without_text_encoder", "flops"))
+def _flops(cost: Cost) -> float | None:
+    whole = None if cost.flops is None else cost.flops.flops
+    return None if whole is None else float(whole)
+
+
+def _encoder_flops(cost: Cost) -> float | None:
+    whole = _flops(cost)
+    own = None if cost.flops is None else cost.flops.without_text_encoder.flops
     return None if whole is None or own is None else whole - own
+
+
+def _peak(cost: Cost, name: str) -> float | None:
+    peak: Peak | None = None if cost.memory is None else getattr(cost.memory, name)
+    return None if peak is None else peak.peak_mib
+
+
+def _cost(record: Record, read: Callable[[Cost], float | None]) -> float | None:
+    return None if record.measurements.cost is None else read(record.measurements.cost)
 
 
 def _training(record: Record, name: str) -> float | None:
     return None if record.training is None else float(getattr(record.training, name))
 
 
-def _cost(
+def _timed(
     key: str,
     header: str,
     unit: str,
-    read: Callable[[Record], float | None],
+    read: Callable[[Cost], float | None],
     *,
     better: bool = False,
     main: bool = True,
 ) -> Column:
-    return Column(key, header, "cost", unit, better, read, main=main)
-
-
-def _at(*path: str) -> Callable[[Record], float | None]:
-    return partial(_dig, path=("cost", *path))
+    own = partial(_cost, read=read)
+    return Column(key, header, "cost", unit, better, own, main=main, timed=True)
 
 
 _MEASURED = [
-    _cost("parameters", "Params", "", _own_parameters),
-    _cost("encoder_parameters", "Encoder params", "", _encoder_parameters),
-    _cost("flops", "FLOPs", "", _at("flops", "flops")),
-    _cost("encoder_flops", "Encoder FLOPs", "", _encoder_flops, main=False),
-    _cost("latency_p50", "Latency", "ms", _at("latency", "p50_ms")),
-    _cost("latency_p90", "Latency p90", "ms", _at("latency", "p90_ms"), main=False),
-    _cost("latency_p99", "Latency p99", "ms", _at("latency", "p99_ms"), main=False),
-    _cost("throughput", "Throughput", "1/s", _at("throughput", "best"), better=True),
-    _cost("memory_inference", "Memory", "MiB", _at("memory", "inference", "peak_mib")),
-    _cost("memory_training", "Training memory", "MiB", _at("memory", "training", "peak_mib")),
+    _timed("parameters", "Params", "", _parameters),
+    _timed("encoder_parameters", "Encoder params", "", _encoder_parameters),
+    _timed("flops", "FLOPs", "", _flops),
+    _timed("encoder_flops", "Encoder FLOPs", "", _encoder_flops, main=False),
+    _timed("latency_p50", "Latency", "ms", lambda cost: cost.latency.p50_ms),
+    _timed("latency_p90", "Latency p90", "ms", lambda cost: cost.latency.p90_ms, main=False),
+    _timed("latency_p99", "Latency p99", "ms", lambda cost: cost.latency.p99_ms, main=False),
+    _timed("throughput", "Throughput", "1/s", lambda cost: cost.throughput.best, better=True),
+    _timed("memory_inference", "Memory", "MiB", partial(_peak, name="inference")),
+    _timed("memory_training", "Training memory", "MiB", partial(_peak, name="training")),
 ]
 _TRAINING = [
-    _cost("training_seconds", "Train", "s", partial(_training, name="seconds")),
-    _cost("epoch_seconds", "Epoch", "s", partial(_training, name="seconds_per_epoch")),
+    Column("training_seconds", "Train", "cost", "s", False, partial(_training, name="seconds")),
+    Column(
+        "epoch_seconds", "Epoch", "cost", "s", False, partial(_training, name="seconds_per_epoch")
+    ),
 ]
 TRAINING_TIMES = tuple(column.key for column in _TRAINING)

@@ -49,12 +49,12 @@ def _disturbances(rows: Sequence[Row], pairs: Sequence[Source]) -> list[str]:
     for row in rows:
         entry = row.entries.get("latency_p50")
         for path in entry.sources if entry else []:
-            cost = records[path].measurements["cost"]
-            for found in (cost["latency"], cost["throughput"]):
-                if "workload_ms" in found:
-                    worst = max(beside.get(row.label, 0.0), found["workload_ms"])
+            cost = records[path].measurements.cost
+            for found in (cost.latency, cost.throughput) if cost else ():
+                if found.workload_ms is not None and found.workload_best_ms is not None:
+                    worst = max(beside.get(row.label, 0.0), found.workload_ms)
                     beside[row.label] = worst
-                    best = min(best, found["workload_best_ms"])
+                    best = min(best, found.workload_best_ms)
     slowed = [label for label, worst in beside.items() if worst > SLOW * best]
     if not slowed:
         return []

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from leaderboard.grouping import identity, short_hash
 from leaderboard.names import (
@@ -106,11 +105,13 @@ def _entries(pairs: Sequence[Source], columns: Sequence[Column]) -> dict[str, En
 def _oracle(pairs: Sequence[Source], columns: Sequence[Column]) -> Row | None:
     """The best possible score, where records know it; all know the same one."""
     for path, record in pairs:
-        best: Mapping[str, Any] = record.measurements.get("accuracy", {}).get("oracle") or {}
+        accuracy = record.measurements.accuracy
         entries = {
-            column.key: Entry(((record.cell.seed, float(best[column.key]), path),))
+            column.key: Entry(((record.cell.seed, best, path),))
             for column in columns
-            if column.group == "score" and best.get(column.key) is not None
+            if accuracy is not None
+            and column.group == "score"
+            and (best := accuracy.oracle.get(column.key)) is not None
         }
         if entries:
             return Row("oracle", "oracle", "", "ceiling", (), entries)

@@ -10,10 +10,10 @@ from benchmark.records.record import Record
 from benchmark.stats import Interval, mean, standard_deviation, t_interval
 
 Source = tuple[Path, Record]
-Group = Literal["score", "robustness", "cost"]
 Split = Literal["", "valid", "test"]
 VALID = "valid."  # begins the keys of scores on the validation split
 FOLDED = "@folds"  # ends the name of a cross-validated dataset
+GROUPS = ("score", "robustness", "cost")  # of our columns; all others are those of users
 KINDS = ("floor", "baseline", "method", "plugin", "oracle")
 
 
@@ -24,7 +24,8 @@ class Column:
     Attributes:
         key: unique within a table; a metric is called as in records.
         header: short, without unit and arrow.
-        group: which of the printed tables it belongs to.
+        group: which of the printed tables it belongs to: `score`, `robustness`, `cost`, or a user's
+            evaluation by its name.
         unit: of the number as it is printed; empty for pure numbers and counts.
         higher_is_better: the direction.
         read: the number of one record, None where undefined or absent.
@@ -32,11 +33,12 @@ class Column:
         percent: printed times 100.
         main: printed in tables; the others are in the CSV only.
         split: whose samples it is about; empty for costs.
+        timed: measured alone, once for a row and a machine.
     """
 
     key: str
     header: str
-    group: Group
+    group: str
     unit: str
     higher_is_better: bool
     read: Callable[[Record], float | None]
@@ -44,6 +46,12 @@ class Column:
     percent: bool = False
     main: bool = True
     split: Split = ""
+    timed: bool = False
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether each run has a value that tells of the model and not of a machine."""
+        return not self.timed and self.group != "cost"
 
     @property
     def metric(self) -> str:
@@ -250,9 +258,14 @@ class Table:
         """The column of that key, or None."""
         return next((column for column in self.columns if column.key == key), None)
 
-    def group(self, name: Group) -> list[Column]:
+    def group(self, name: str) -> list[Column]:
         """The printed columns of a group."""
         return [column for column in self.columns if column.group == name and column.main]
+
+    @property
+    def groups(self) -> list[str]:
+        """Those that are printed, in the order of the columns."""
+        return list(dict.fromkeys(column.group for column in self.columns if column.main))
 
     def mark(self, row: Row, key: str) -> Mark:
         """Standing of an entry."""

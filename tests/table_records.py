@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.records.harness import harness_version
+from benchmark.records.measurements import OWN, Measurements
 from benchmark.records.record import Cell, Epoch, Failure, Record, Training
 from benchmark.task import regression
 from leaderboard.build import build_tables
@@ -114,6 +115,14 @@ def score_record(
         measurements={"accuracy": accuracy, "robustness": make_robustness(skill)},
         environment={"processor": "Some CPU", "threads": 1, "precision": "fp32", "torch": "2"},
     )
+
+
+def measured(record: Record, **parts: Any) -> Record:
+    """The record with other measurements: of an evaluation what it returned."""
+    kept = {name: getattr(record.measurements, name) for name in OWN}
+    kept |= {"extra": record.measurements.extra, **parts}
+    known = {name: value for name, value in kept.items() if value is not None}
+    return record.model_copy(update={"measurements": Measurements.model_validate(known)})
 
 
 def lost_record(model: str, seed: int, status: Any) -> Record:

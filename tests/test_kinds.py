@@ -57,7 +57,7 @@ def test_every_task_kind_trains_and_selects_by_its_own_metric(tmp_path: Path, ki
             values = [epoch.valid[training.selection] for epoch in record.history]
             assert training.best_value == best(values)
         assert record.metric(training.selection) is not None
-        assert record.measurements["robustness"]["summary"]["mean_skill"] is not None
+        assert record.measurements.robustness.summary["mean_skill"] is not None
         assert Task.from_dict(record.task).convention in (
             "mosi",
             "sims",

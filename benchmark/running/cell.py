@@ -18,15 +18,15 @@ from benchmark.config import TrainConfig
 from benchmark.datasets.dataset import Dataset
 from benchmark.environment import ROOT, environment, prepare, seed_everything
 from benchmark.errors import UserError, cut, told
-from benchmark.evaluation import EvaluationContext, in_label_units, predict
+from benchmark.evaluation import EvaluationContext, in_label_units, measure, predict
 from benchmark.metrics import refuse_impossible
 from benchmark.model import Model
+from benchmark.records.measurements import Measurements
 from benchmark.records.record import Epoch, Failure, Record
 from benchmark.records.store import write_record
 from benchmark.registry import (
     create_model,
     ensure_model,
-    get_evaluation,
     load_plugin,
 )
 from benchmark.running.plan import Plan, cached_dataset
@@ -146,12 +146,7 @@ def _run_cost(
     plan: Plan, on_epoch: Callable[[Epoch, int], None] | None
 ) -> tuple[Record, dict[str, NDArray[Any]]]:
     dataset, model = build(plan)
-    context = _context(plan, dataset, model)
-    measurements = {
-        name: get_evaluation(name).function(context)
-        for name in plan.protocol.evaluations
-        if get_evaluation(name).timed
-    }
+    measurements = measure(_context(plan, dataset, model), timed=True)
     return Record(cell=plan.cell, status="done", measurements=measurements), {}
 
 
@@ -198,7 +193,7 @@ def _run_score(
 
 def _open_test(
     plan: Plan, dataset: Dataset, model: Model, result: TrainingResult
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[Measurements, dict[str, NDArray[Any]]]:
     """Open the test split, once, after the selection, and evaluate the one checkpoint on it."""
     test = dataset.open_test()
     trained_on = dataset.train.ids[np.unique(result.seen)]
@@ -227,12 +222,7 @@ def _open_test(
         prediction=prediction,
         valid_prediction=valid_prediction,
     )
-    measurements = {
-        name: get_evaluation(name).function(context)
-        for name in plan.protocol.evaluations
-        if not get_evaluation(name).timed
-    }
-    return measurements, {
+    return measure(context, timed=False), {
         "valid_id": dataset.valid.ids,
         "valid_label": dataset.valid.label,
         "valid_prediction": valid_prediction,

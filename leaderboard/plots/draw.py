@@ -63,7 +63,7 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
             points = [
                 (level, value)
                 for curve in curves
-                for level, value in zip(curve["levels"], curve["values"], strict=True)
+                for level, value in zip(curve.levels, curve.values, strict=True)
             ]
             for level in sorted({level for level, _ in points}):
                 values = [v for at, v in points if at == level and v is not None]
@@ -196,7 +196,8 @@ def _by_name(row: Row, key: str) -> dict[str, list[Any]]:
     """What the records with a result hold below `robustness` and this key, by name."""
     found: dict[str, list[Any]] = {}
     for _, record in row.done:
-        for name, value in record.measurements.get("robustness", {}).get(key, {}).items():
+        robustness = record.measurements.robustness
+        for name, value in getattr(robustness, key).items() if robustness else ():
             found.setdefault(name, []).append(value)
     return found
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from leaderboard.columns import PAIRS
 from leaderboard.names import one_line
 from leaderboard.numbers import UNDEFINED, number, spread
-from leaderboard.table import Column, Row, Table
+from leaderboard.table import GROUPS, Column, Row, Table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -41,7 +41,7 @@ def terminal_table(table: Table, width: int = 120) -> "RichTable":
     shown = _fitting(table, every, labels, firsts, width)
     caption = _caption(table, bool(firsts))
     if len(shown) < len(every):
-        left = ", ".join(column.header for column in every[len(shown) :])
+        left = ", ".join(one_line(column.header) for column in every[len(shown) :])
         caption += f"; {left}: in leaderboard.md, or in a wider window"
     printed = RichTable(
         title=Text(one_line(_title(table))),
@@ -62,7 +62,7 @@ def terminal_table(table: Table, width: int = 120) -> "RichTable":
         arrow = "↑" if column.higher_is_better else "↓"
         unit = f"{column.unit} " if column.unit else ""
         printed.add_column(
-            f"{title}\n{unit}{arrow}",
+            Text(one_line(title) + "\n" + one_line(f"{unit}{arrow}")),
             justify="right",
             overflow="ellipsis",
             no_wrap=column.group != "score" or column.key in firsts,
@@ -104,7 +104,10 @@ def _columns(table: Table) -> list[Column]:
     pairs = PAIRS.get(table.convention, {})
     hidden = NOT_REGRESSION if pairs else ()
     columns = (table.column(key) for key in SHOWN if key not in hidden)
-    return [column for column in columns if column is not None]
+    known = [column for column in columns if column is not None]
+    own = [column for name in table.groups if name not in GROUPS for column in table.group(name)]
+    costs = [column for column in known if column.group == "cost"]
+    return [*known[: len(known) - len(costs)], *own, *costs]
 
 
 def _label(row: Row) -> str:

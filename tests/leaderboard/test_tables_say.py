@@ -23,6 +23,7 @@ from tests.table_records import (
     build,
     cost_record,
     lost_record,
+    measured,
     row_of,
     score_record,
     screen,
@@ -157,9 +158,7 @@ def test_records_of_another_harness_have_a_table_of_their_own() -> None:
 
 
 def test_the_csv_has_validation_and_test_scores() -> None:
-    record = score_record()
-    accuracy = {"valid": {"mae": 0.5}, "test": {"mae": 0.7}}
-    record.measurements["accuracy"] = accuracy
+    record = measured(score_record(), accuracy={"valid": {"mae": 0.5}, "test": {"mae": 0.7}})
     table = build(record, cost_record())
     found = lines(tidy([table]))
     scores = {line["split"]: line["mean"] for line in found if line["metric"] == "mae"}
@@ -176,7 +175,7 @@ def test_runs_are_one_line_a_number(tmp_path: Path) -> None:
     one = changed(score_record(seed=3, fold=2), lr=0.1).model_copy(
         update={"recipe": "published: x"}
     )
-    one.measurements["accuracy"] = accuracy
+    one = measured(one, accuracy=accuracy)
     records = [one, lost_record("mult", 1, "diverged"), cost_record()]
     rows = to_rows([(Path(f"{r.cell.key}.json"), r) for r in (*records, one)])
     assert {tuple(row) for row in rows} == {FIELDS}

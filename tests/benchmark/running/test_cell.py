@@ -10,6 +10,7 @@ import pytest
 import benchmark.running.cell as experiment
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.load import load_dataset
+from benchmark.records.measurements import Measurements
 from benchmark.records.record import Record
 from benchmark.records.store import read_arrays, read_record, record_path, write_record
 from benchmark.running.plan import Plan, plan_grid
@@ -64,7 +65,7 @@ def test_a_test_sample_in_an_optimiser_step_fails_the_cell(tmp_path: Path, watch
     assert record.status == "failed"
     assert record.error is not None
     assert "1 test samples were seen by an optimiser step" in record.error.message
-    assert record.measurements == {}
+    assert record.measurements == Measurements()
 
 
 def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Pa
 
 def test_curves_start_at_the_clean_value(tmp_path: Path) -> None:
     record = experiment.run_plan(plans(tmp_path)[0])
-    for curve in record.measurements["robustness"]["curves"].values():
+    for curve in record.measurements.robustness.curves.values():
         assert curve["metrics"]["mae"][0] == [record.metric("mae")]
 
 
