@@ -17,7 +17,7 @@ from leaderboard.names import Names
 from leaderboard.notes import make_notes
 from leaderboard.ranking import rank
 from leaderboard.rows import make_rows
-from leaderboard.table import FOLDED, Source, Table
+from leaderboard.table import FOLDED, Run, Source, Table
 
 
 def build_tables(
@@ -35,7 +35,7 @@ def build_tables(
     return [_build(name, pairs, names, current) for name, pairs in comparable(records, current)]
 
 
-def _build(name: str, pairs: list[Source], names: Names, current: str) -> Table:
+def _build(name: str, pairs: list[Run], names: Names, current: str) -> Table:
     pairs, notes = _one_suite(pairs)
     records = [record for _, record in pairs]
     cell = records[0].cell
@@ -82,7 +82,7 @@ def _count_folds(records: Sequence[Record]) -> int:
     return max(1, len({cell.seed for cell in cells})) if crossed else 0
 
 
-def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:
+def _one_suite(pairs: list[Run]) -> tuple[list[Run], list[str]]:
     """Leave robustness out where it was measured with other corruptions than most records'."""
     suites = Counter(
         record.measurements.robustness.suite
@@ -93,12 +93,12 @@ def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:
         return pairs, []
     chosen = max(suites, key=lambda suite: (suites[suite], suite))
     kept = []
-    for path, record in pairs:
-        robustness = record.measurements.robustness
+    for run in pairs:
+        robustness = run.record.measurements.robustness
         if robustness is not None and robustness.suite != chosen:
-            rest = record.measurements.model_copy(update={"robustness": None})
-            record = record.model_copy(update={"measurements": rest})
-        kept.append((path, record))
+            rest = run.record.measurements.model_copy(update={"robustness": None})
+            run = Run(run.path, run.record.model_copy(update={"measurements": rest}))
+        kept.append(run)
     left = sum(suites.values()) - suites[chosen]
     return kept, [
         f"Robustness of {left} records is left out: it was measured with another version of the "

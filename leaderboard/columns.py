@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from benchmark.metrics import METRICS, Metric
-from benchmark.records.measurements import Cost, Count, Peak
+from benchmark.records.measurements import Cost, Count, Peak, removed
 from benchmark.records.record import Record
-from leaderboard.names import one_line
-from leaderboard.table import VALID, Column, Split
+from leaderboard.names import removal_title
+from leaderboard.table import VALID, Column, Run, Split
+from robustness.scores import Summary
 
 MAIN = {
     "mosi": (
@@ -32,7 +32,6 @@ SELECTION = {
     "multiclass": ("multiclass", "f1_weighted"),
     "multilabel": ("multilabel", "f1_macro"),
 }
-MODALITIES = {"t": "text", "a": "audio", "v": "vision"}
 
 
 def find_convention(records: Iterable[Record]) -> str:
@@ -78,15 +77,21 @@ def robustness_columns(records: Iterable[Record]) -> list[Column]:
     if not found:
         return []
 
-    def column(key: str, header: str, *path: str, better: bool = True, main: bool = True) -> Column:
-        read = partial(_robustness, path=path)
+    def column(
+        key: str, header: str, part: str, name: str, *, better: bool = True, main: bool = True
+    ) -> Column:
+        read = partial(_robustness, part=part, name=name)
         return Column(
             key, header, "robustness", "", better, read, decimals=3, main=main, split="test"
         )
 
-    corruptions = dict.fromkeys(name for values in found for name in values.mean_skill)
-    removals = dict.fromkeys(name for values in found for name in values.missing)
-    modalities = dict.fromkeys(name for values in found for name in values.reliance)
+    corruptions = dict.fromkeys(name for values in found for name in values.curves)
+    removals = {
+        name: removal_title(removed(name, values.modalities), values.modalities)
+        for values in found
+        for name in values.missing
+    }
+    modalities = dict.fromkeys(name for values in found for name in values.modalities)
     return [
         column("mean_skill", "Robust", "summary", "mean_skill"),
         column("clean_skill", "Clean skill", "summary", "clean_skill"),
@@ -96,9 +101,12 @@ def robustness_columns(records: Iterable[Record]) -> list[Column]:
         column("drop", "Drop", "summary", "drop", better=False, main=False),
         column("flip_rate", "Flip rate", "summary", "flip_rate", better=False, main=False),
         column("shift", "Shift", "summary", "shift", better=False, main=False),
-        *(column(f"skill.{name}", name, "missing", name, "skill", main=False) for name in removals),
         *(
-            column(f"shapley.{name}", f"Shapley {name}", "reliance", name, "shapley", main=False)
+            column(f"skill.{name}", title, "missing", name, main=False)
+            for name, title in removals.items()
+        ),
+        *(
+            column(f"shapley.{name}", f"Shapley {name}", "shapley", name, main=False)
             for name in modalities
         ),
     ]
@@ -132,8 +140,9 @@ def cost_columns(records: Iterable[Record]) -> list[Column]:
     """Costs from cost records and training times from score records, as far as there are any."""
     known = list(records)
     columns: list[Column] = []
-    if any(record.measurements.cost is not None for record in known):
-        encoders = any(_cost(record, _encoder_parameters) for record in known)
+    costs = [record.measurements.cost for record in known if record.measurements.cost is not None]
+    if costs:
+        encoders = any(map(_encoder_parameters, costs))
         columns += [
             column for column in _MEASURED if encoders or not column.key.startswith("encoder_")
         ]
@@ -142,36 +151,23 @@ def cost_columns(records: Iterable[Record]) -> list[Column]:
     return columns
 
 
-def removal_title(name: str) -> str:
-    """`missing.av` as `only text`, `missing.t` as `no text`."""
-    letters = name.removeprefix("missing.")
-    if letters == "none":
-        return "nothing\nmissing"
-    if len(letters) == 1:
-        return f"no\n{MODALITIES.get(letters, one_line(letters))}"
-    rest = [title for letter, title in MODALITIES.items() if letter not in letters]
-    return "only\n" + ", ".join(rest)
-
-
 def _metrics(convention: str) -> list[Metric]:
     return [
         metric for metric in METRICS.values() if metric.convention == convention and metric.standard
     ]
 
 
-def _score(record: Record, name: str, split: str) -> float | None:
-    return record.metric(name, split)
+def _score(run: Run, name: str, split: str) -> float | None:
+    return run.record.metric(name, split)
 
 
-def _robustness(record: Record, path: tuple[str, ...]) -> float | None:
-    value: Any = record.measurements.robustness
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-    return None if value is None else float(value)
+def _robustness(run: Run, part: str, name: str) -> float | None:
+    found: Summary = {} if run.robustness is None else getattr(run.robustness, part)
+    return found.get(name)
 
 
-def _extra(record: Record, name: str, key: str) -> float | None:
-    extra = record.measurements.extra.get(name)
+def _extra(run: Run, name: str, key: str) -> float | None:
+    extra = run.record.measurements.extra.get(name)
     declared = extra is not None and any(column.key == key for column in extra.columns)
     return extra.number(key) if extra is not None and declared else None
 
@@ -207,12 +203,14 @@ def _peak(cost: Cost, name: str) -> float | None:
     return None if peak is None else peak.peak_mib
 
 
-def _cost(record: Record, read: Callable[[Cost], float | None]) -> float | None:
-    return None if record.measurements.cost is None else read(record.measurements.cost)
+def _cost(run: Run, read: Callable[[Cost], float | None]) -> float | None:
+    cost = run.record.measurements.cost
+    return None if cost is None else read(cost)
 
 
-def _training(record: Record, name: str) -> float | None:
-    return None if record.training is None else float(getattr(record.training, name))
+def _training(run: Run, name: str) -> float | None:
+    training = run.record.training
+    return None if training is None else float(getattr(training, name))
 
 
 def _timed(

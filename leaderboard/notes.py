@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.records.record import Record
-from leaderboard.table import Column, Row, Source
+from leaderboard.table import Column, Row, Run
 
 SLOW = 1.25  # as in benchmark.cost.quiet
 
 
 def make_notes(
-    pairs: Sequence[Source], rows: Sequence[Row], columns: Sequence[Column], unit: str
+    pairs: Sequence[Run], rows: Sequence[Row], columns: Sequence[Column], unit: str
 ) -> list[str]:
     """All notes of a table whose runs differ in `unit`, a seed or a fold."""
     records = [record for _, record in pairs]
@@ -41,7 +41,7 @@ def recipe_notes(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _disturbances(rows: Sequence[Row], pairs: Sequence[Source]) -> list[str]:
+def _disturbances(rows: Sequence[Row], pairs: Sequence[Run]) -> list[str]:
     """Which rows were timed while a fixed workload beside them took much longer than elsewhere."""
     records = dict(pairs)
     beside: dict[str, float] = {}

@@ -13,7 +13,7 @@ from benchmark.records.store import find_records
 from leaderboard.columns import measured_columns
 from leaderboard.grouping import comparable, identity
 from leaderboard.names import describe_settings
-from leaderboard.table import Column, Source
+from leaderboard.table import Column, Run, Source
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,11 +36,7 @@ def to_rows(records: Iterable[Source]) -> list[dict[str, Any]]:
     Args:
         records: paths and records, of any number of runs; a cell that occurs twice counts once.
     """
-    return [
-        row
-        for _, pairs in comparable(records, "")
-        for row in _lines([record for _, record in pairs])
-    ]
+    return [row for _, pairs in comparable(records, "") for row in _lines(pairs)]
 
 
 def to_frame(folder: str | Path) -> "DataFrame":
@@ -57,14 +53,16 @@ def to_frame(folder: str | Path) -> "DataFrame":
     return frame.astype({"value": "float64", "fold": "Int64"})
 
 
-def _lines(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+def _lines(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """The lines of comparable records."""
+    records = [run.record for run in runs]
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[identity(record.cell)].append(record)
     settings = describe_settings(groups)
     columns = measured_columns(records)
-    for record in records:
+    for run in runs:
+        record = run.record
         head = _head(record, settings[identity(record.cell)])
         if record.status != "done":
             yield head
@@ -74,7 +72,7 @@ def _lines(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
             for name, value in found.items():
                 yield head | {"group": "score", "split": split, "metric": name, "value": value}
         for column in columns:
-            value = column.read(record)
+            value = column.read(run)
             if value is not None or _measured(record, column):
                 place = {"group": column.group, "split": column.split}
                 yield head | place | {"metric": column.key, "value": value}

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from benchmark.records.record import Record
 from benchmark.stats import Interval, mean, standard_deviation, t_interval
+from robustness.scores import Scores, score
 
 Source = tuple[Path, Record]
 Split = Literal["", "valid", "test"]
@@ -15,6 +16,26 @@ VALID = "valid."  # begins the keys of scores on the validation split
 FOLDED = "@folds"  # ends the name of a cross-validated dataset
 GROUPS = ("score", "robustness", "cost")  # of our columns; all others are those of users
 KINDS = ("floor", "baseline", "method", "plugin", "oracle")
+
+
+class _Source(NamedTuple):
+    path: Path
+    record: Record
+
+
+class Run(_Source):
+    """A record and where it lies; what follows from it is computed once."""
+
+    @staticmethod
+    def of(source: Source) -> "Run":
+        """The same with room for what follows from it."""
+        return source if isinstance(source, Run) else Run(*source)
+
+    @cached_property
+    def robustness(self) -> Scores | None:
+        """Scores of the evaluation `robustness`, where the record has it."""
+        measured = self.record.measurements.robustness
+        return None if measured is None else score(measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +49,7 @@ class Column:
             evaluation by its name.
         unit: of the number as it is printed; empty for pure numbers and counts.
         higher_is_better: the direction.
-        read: the number of one record, None where undefined or absent.
+        read: the number of one run, None where undefined or absent.
         decimals: printed places; None prints three significant digits, counts with k, M, G.
         percent: printed times 100.
         main: printed in tables; the others are in the CSV only.
@@ -41,7 +62,7 @@ class Column:
     group: str
     unit: str
     higher_is_better: bool
-    read: Callable[[Record], float | None]
+    read: Callable[[Run], float | None]
     decimals: int | None = None
     percent: bool = False
     main: bool = True
@@ -128,7 +149,7 @@ class Row:
     kind: str
     variant: str
     settings: str
-    records: tuple[Source, ...]
+    records: tuple[Run, ...]
     entries: dict[str, Entry]
     elsewhere: dict[str, dict[str, Entry]] = field(default_factory=dict)
     cost_failed: bool = False
@@ -144,9 +165,9 @@ class Row:
         return f"{name} ({notes})" if notes else name
 
     @property
-    def done(self) -> list[Source]:
+    def done(self) -> list[Run]:
         """Score records with a result."""
-        return [(path, record) for path, record in self.records if record.status == "done"]
+        return [run for run in self.records if run.record.status == "done"]
 
     def count(self, status: str) -> int:
         """Score records of this status."""

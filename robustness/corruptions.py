@@ -9,9 +9,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
-from robustness.missing import REMOVALS, remove
+from robustness.missing import remove
+from robustness.reliance import removals
 from robustness.text import unknown_words, word_counts
 
 SUITE = "1"  # part of every noise key: a change of any corruption's numbers raises it
@@ -261,7 +263,7 @@ def _registry() -> dict[str, Corruption]:
                 _time_drop(modalities),
             ),
         ]
-    for name, gone in REMOVALS.items():
+    for name, gone in removals(MODALITIES).items():
         sentence = f"{' and '.join(gone) or 'nothing'} missing from every sample"
         entries.append(Corruption(name, gone, "missing", sentence, _removal(gone), graded=False))
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}

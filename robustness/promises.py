@@ -11,7 +11,7 @@ from benchmark.batch import MODALITIES
 from benchmark.conformance.promises import BrokenPromise
 from benchmark.datasets.dataset import Dataset, Integers, Scale, Sequences, Split, Tokens
 from robustness.corruptions import CORRUPTIONS, corrupt, release
-from robustness.missing import REMOVALS
+from robustness.reliance import removals
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -102,7 +102,7 @@ def check_input_untouched(name: str, split: Split, dataset: Dataset) -> None:
 
 def check_masks_and_lengths_kept(name: str, split: Split, dataset: Dataset) -> None:
     """Lengths change only where a modality goes missing; padding stays zero."""
-    gone = REMOVALS.get(name, ())
+    gone = removals(MODALITIES).get(name, ())
     for level in levels_of(name):
         after = corrupt(split, name, level, dataset=dataset, noise_seed=0)
         lengths = {modality: after.sequences(modality).lengths for modality in MODALITIES}

@@ -42,23 +42,24 @@ def make_cell(
 
 
 def make_robustness(skill: float) -> dict[str, Any]:
-    values = [skill, skill / 2, 0.0]
-    names = ("none", "v", "a", "t", "av", "tv", "ta")
+    """Skill falls from that on clean data to its half at level 0.5 and to 0 at level 1."""
+    errors = [[1 - skill], [1 - skill / 2], [1.0]]
+    curve = {
+        "levels": LEVELS,
+        "metrics": {"mae": errors},
+        "flip_rate": [0.1] * 3,
+        "shift": [0.2] * 3,
+    }
+    gone = ("vision", "audio", "text", "audio+vision", "text+vision", "text+audio")
+    missing = {f"missing.{name}": {"mae": 1 - skill / 3} for name in gone}
     return {
         "suite": "1",
-        "mean_skill": {"feat.gauss": skill / 2, "mix.all": skill / 2},
-        "skill": {name: {"levels": LEVELS, "values": values} for name in ("feat.gauss", "mix.all")},
-        "missing": {f"missing.{name}": {"mae": 1.0, "skill": skill / 3} for name in names},
-        "reliance": {"text": {"drop": 0.1, "shapley": 0.2}},
-        "summary": {
-            "clean_skill": skill,
-            "mean_skill": skill / 2,
-            "drop": skill / 2,
-            "retention": 0.5,
-            "worst_case": skill / 2,
-            "flip_rate": 0.1,
-            "shift": 0.2,
-        },
+        "skill_metric": "mae",
+        "modalities": ["text", "audio", "vision"],
+        "prior": {"mae": 1.0},
+        "curves": {"feat.gauss": curve, "mix.all": curve},
+        "missing": {"missing.none": {"mae": 1 - skill}, **missing},
+        "manifest": {"feat.gauss": "0123456789ab", "mix.all": "ba9876543210"},
     }
 
 

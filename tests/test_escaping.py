@@ -63,9 +63,9 @@ CLASSES = ("[red]", r"$\frac{a$", "\u202e<b>\n")
 def hostile_record(text: str, place: int) -> Record:
     """A record with the text wherever a record is free to hold one."""
     robustness = make_robustness(0.5)
-    for part in ("mean_skill", "skill", "missing", "reliance"):
-        values = robustness[part]
-        robustness[part] = {**values, HOSTILE: next(iter(values.values()))}
+    robustness["curves"] |= {HOSTILE: robustness["curves"]["mix.all"]}
+    robustness["modalities"] += ["a_b.c@d:e-" * 10]
+    robustness["missing"] |= {f"missing.{robustness['modalities'][-1]}": {"mae": 0.9}}
     record = score_record(
         f"m{place}",
         settings={"key": text + HALF},

@@ -1,6 +1,7 @@
 """What evaluations measured: those of our own typed, all others as plain values with columns."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,9 +25,12 @@ LARGEST = 1e300  # of a stored number: sums and squares of what tables read stay
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Number = Finite | None
 Metrics = dict[str, Number]
+Level = Annotated[float, Field(strict=True, ge=0, le=1)]
 Amount = Annotated[StrictInt, Field(ge=0, le=10**18)]
 Time = Annotated[float, Field(strict=True, gt=0, le=LARGEST)]
 Split = Literal["", "valid", "test"]
+MISSING, NOTHING, AND = "missing.", "none", "+"  # make the name of what is missing
+CLEAN = MISSING + NOTHING
 DEEPEST = 30  # mappings and lists within one another
 
 
@@ -177,20 +181,94 @@ class Cost(_Open):
     memory: Memory | None = None
 
 
-class _Curve(_Open):
-    levels: list[Finite]
-    values: list[Number]
+def removal_name(gone: Sequence[str]) -> str:
+    """What the corruption is called that takes these modalities away, in their order."""
+    return MISSING + (AND.join(gone) or NOTHING)
 
 
-class Robustness(_Open):
-    """What the evaluation `robustness` measures; `docs/robustness.md` defines all of it."""
+def removed(name: str, modalities: Sequence[str]) -> tuple[str, ...]:
+    """What a corruption of this name takes away: never all.
 
-    suite: str = ""
-    summary: dict[str, Number]
-    mean_skill: dict[str, Number]
-    skill: dict[str, _Curve] = {}
-    missing: dict[str, dict[str, Number]]
-    reliance: dict[str, dict[str, Number]]
+    Raises:
+        ValueError: it does not name modalities of these, in their order.
+    """
+    if name == CLEAN:
+        return ()
+    gone = tuple(name.removeprefix(MISSING).split(AND))
+    in_order = gone == tuple(known for known in modalities if known in gone)
+    if in_order and removal_name(gone) == name and len(gone) < len(modalities):
+        return gone
+    raise ValueError(f"{clipped(name)} does not say which of {clipped(', '.join(modalities))}")
+
+
+class Curve(_Closed):
+    """One corruption.
+
+    Attributes:
+        levels: increasing, `(K,)`.
+        metrics: each `(K, noise seeds)`.
+        flip_rate: share of decisions that differ from the clean ones, `(K,)`.
+        shift: mean distance from the clean prediction, `(K,)`.
+    """
+
+    levels: list[Level]
+    metrics: dict[str, list[list[Number]]]
+    flip_rate: list[Number]
+    shift: list[Number]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Curve":
+        count = len(self.levels)
+        if not count or any(low >= high for low, high in pairwise(self.levels)):
+            raise ValueError("levels must increase, and there is one at least")
+        if len(self.flip_rate) != count or len(self.shift) != count:
+            raise ValueError(f"flip_rate and shift need {count} values, one a level")
+        for name, values in self.metrics.items():
+            if len(values) != count or not all(values):
+                raise ValueError(f"{clipped(name)} needs values at each of {count} levels")
+        return self
+
+
+class Robustness(_Closed):
+    """What the evaluation `robustness` measures; all scores follow (`robustness.scores`).
+
+    Attributes:
+        suite: version of the corruptions.
+        skill_metric: the metric that skill is computed from.
+        modalities: of the dataset, in order.
+        prior: metrics of the constant prediction.
+        curves: by corruption.
+        missing: metrics by what is missing, `missing.text+audio`; under `missing.none` those of the
+            clean split.
+        manifest: corruption -> hash of the arrays at its highest level.
+    """
+
+    suite: str
+    skill_metric: str
+    modalities: Annotated[list[str], Field(min_length=1, max_length=32)]
+    prior: Metrics
+    curves: dict[str, Curve]
+    missing: dict[str, Metrics]
+    manifest: dict[str, str]
+
+    @field_validator("modalities")
+    @classmethod
+    def _named(cls, names: list[str]) -> list[str]:
+        return [check_name("a modality", name) for name in names]
+
+    @model_validator(mode="after")
+    def _scored(self) -> "Robustness":
+        if CLEAN not in self.missing:
+            raise ValueError(f"missing lacks {CLEAN}")
+        for name in self.missing:
+            removed(name, self.modalities)
+        scored: list[Mapping[str, Any]] = [*self.missing.values()]
+        scored += [curve.metrics for curve in self.curves.values()]
+        if any(self.skill_metric not in metrics for metrics in (self.prior, *scored)):
+            raise ValueError(
+                f"{clipped(self.skill_metric)}, the metric of skill, is not everywhere"
+            )
+        return self
 
 
 class Measurements(_Closed):

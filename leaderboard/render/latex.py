@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from leaderboard.columns import PAIRS, removal_title
+from leaderboard.columns import PAIRS
 from leaderboard.names import UNTUNED, corruption_head, one_line
 from leaderboard.numbers import number
 from leaderboard.table import GROUPS, Column, Row, Table
@@ -90,7 +90,7 @@ def _corruptions(table: Table) -> str:
 def _missing(table: Table) -> str:
     """Skill by what is missing; empty where it was not measured."""
     columns = {
-        column.key: removal_title(column.key.removeprefix("skill.")).replace("\n", " ")
+        column.key: column.header
         for column in table.columns
         if column.key.startswith("skill.missing.")
     }

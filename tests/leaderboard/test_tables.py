@@ -23,7 +23,7 @@ from leaderboard.render.csv import sources, tidy
 from leaderboard.render.latex import escape, latex
 from leaderboard.render.markdown import markdown
 from leaderboard.report import write_leaderboard
-from leaderboard.table import Table
+from leaderboard.table import Run, Table
 from tests.table_records import (
     CPU,
     SELECTION,
@@ -458,13 +458,14 @@ def test_every_number_leads_to_records_and_follows_from_them(
             valid = line["split"] == "valid"
             name = f"{line['metric']} @ valid" if valid else line["metric"]
             files = known[line["table"]][line["row"]][name]
-            records = [read_record(folder / name) for name in files]
+            runs = [Run(folder / name, read_record(folder / name)) for name in files]
+            records = [run.record for run in runs]
             column = table.column(f"valid.{line['metric']}" if valid else line["metric"])
             assert column is not None
             if line["kind"] == "oracle":
                 values = [r.metric(column.key, "oracle") for r in records]
             else:
-                values = [value for r in records if (value := column.read(r)) is not None]
+                values = [value for run in runs if (value := column.read(run)) is not None]
                 assert {record.cell.model for record in records} == {line["model"]}
             assert len(values) == int(line["n"]) > 0
             assert float(line["mean"]) == float(np.mean(values))
@@ -501,7 +502,7 @@ def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> N
     curves = lines("robustness-curves")
     assert {line["row"] for line in curves} == {"tfn", "mult"}  # a constant has skill 0
     middle = [x for x in curves if (x["row"], x["level"]) == ("mult", "0.5")]
-    assert [float(line["skill"]) for line in middle] == [0.2, 0.2]
+    assert [float(line["skill"]) for line in middle] == pytest.approx([0.2, 0.2])
     training = [x for x in lines("training-curves") if x["row"] == "tfn"]
     assert [(x["epoch"], x["n"], x["seeds"]) for x in training] == [
         ("1", "2", "2"),

@@ -303,7 +303,7 @@ def test_latex_has_tables_of_corruptions_and_of_what_is_missing() -> None:
     assert r"\label{tab:toy-quick-missing}" in missing
     assert r"Nothing missing $\uparrow$ & No vision $\uparrow$" in missing
     assert r"Only text $\uparrow$" in missing
-    assert r"b & \underline{0.100} &" in missing
+    assert r"b & \underline{0.300} & \underline{0.100} &" in missing
 
 
 HOSTILE = "[my]_*model*|<b>\nx$y$&%#{z}\\`~^"

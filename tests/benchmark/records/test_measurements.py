@@ -27,6 +27,7 @@ def test_measurements_of_our_own_are_typed_and_others_plain() -> None:
     assert found.cost is not None
     assert found.cost.latency.p50_ms == 0.5
     assert found.robustness is not None
+    assert found.robustness.curves["mix.all"].levels == [0, 0.5, 1]
     extra = found.extra["calibration"]
     assert extra.values == {"test": {"ece": 0.25}, "bins": [1, 2]}
     assert extra.number("test.ece") == 0.25

@@ -87,7 +87,7 @@ def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Pa
 def test_curves_start_at_the_clean_value(tmp_path: Path) -> None:
     record = experiment.run_plan(plans(tmp_path)[0])
     for curve in record.measurements.robustness.curves.values():
-        assert curve["metrics"]["mae"][0] == [record.metric("mae")]
+        assert curve.metrics["mae"][0] == [record.metric("mae")]
 
 
 def test_a_changed_dataset_fails_the_cell(tmp_path: Path, watched) -> None:
