@@ -7,7 +7,8 @@ from benchmark.metrics import METRICS, Metric
 from benchmark.records.measurements import Cost, Count, Peak, removed
 from benchmark.records.record import Record
 from leaderboard.names import removal_title
-from leaderboard.table import VALID, Column, Run, Split
+from leaderboard.table import VALID, Column, Place, Run, Split
+from robustness.reliance import EXACT
 from robustness.scores import Summary
 
 MAIN = {
@@ -18,6 +19,13 @@ MAIN = {
     "sims": ("acc2", "f1", "acc5", "acc3", "mae", "corr"),
     "multiclass": ("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy"),
     "multilabel": ("accuracy", "f1_weighted", "f1_macro", "weighted_accuracy", "auroc", "exact"),
+}
+# Of these the terminal has room for.
+SHOWN = {
+    "mosi": ("acc2_neg_nonneg", "f1_neg_nonneg", "acc7", "mae", "corr"),
+    "sims": ("acc2", "f1", "acc5", "mae", "corr"),
+    "multiclass": MAIN["multiclass"],
+    "multilabel": ("accuracy", "f1_weighted", "f1_macro", "weighted_accuracy", "auroc"),
 }
 # Printed in one column, `-/0+ / -/+`, where space is short.
 PAIRS = {
@@ -57,7 +65,7 @@ def score_columns(convention: str) -> list[Column]:
             read=partial(_score, name=metric.key, split=split),
             decimals=1 if metric.percent else 3,
             percent=metric.percent,
-            main=split == "test" and metric.key in order,
+            places=_score_places(metric, convention) if split == "test" else (),
             split=split,
         )
         for split in splits
@@ -78,38 +86,50 @@ def robustness_columns(records: Iterable[Record]) -> list[Column]:
         return []
 
     def column(
-        key: str, header: str, part: str, name: str, *, better: bool = True, main: bool = True
+        key: str, header: str, part: str, name: str, *places: Place, better: bool = True
     ) -> Column:
         read = partial(_robustness, part=part, name=name)
         return Column(
-            key, header, "robustness", "", better, read, decimals=3, main=main, split="test"
+            key, header, "robustness", "", better, read, decimals=3, places=places, split="test"
         )
 
     corruptions = dict.fromkeys(name for values in found for name in values.curves)
     removals = {
-        name: removal_title(removed(name, values.modalities), values.modalities)
+        name: (removed(name, values.modalities), values.modalities)
         for values in found
         for name in values.missing
     }
-    modalities = dict.fromkeys(name for values in found for name in values.modalities)
+    sets = list(dict.fromkeys(tuple(values.modalities) for values in found))
+    modalities = list(dict.fromkeys(name for names in sets for name in names))
+    estimated = dict.fromkeys(name for names in sets if len(names) > EXACT for name in names)
     return [
-        column("mean_skill", "Robust", "summary", "mean_skill"),
-        column("clean_skill", "Clean skill", "summary", "clean_skill"),
-        column("retention", "Retention", "summary", "retention"),
-        column("worst_case", "Worst case", "summary", "worst_case"),
-        *(column(f"mean_skill.{name}", name, "mean_skill", name) for name in corruptions),
-        column("drop", "Drop", "summary", "drop", better=False, main=False),
-        column("flip_rate", "Flip rate", "summary", "flip_rate", better=False, main=False),
-        column("shift", "Shift", "summary", "shift", better=False, main=False),
+        column("mean_skill", "Robust", "summary", "mean_skill", "page", "terminal", "paper"),
+        column("clean_skill", "Clean skill", "summary", "clean_skill", "page"),
+        column("retention", "Retention", "summary", "retention", "page"),
+        column("worst_case", "Worst case", "summary", "worst_case", "page"),
+        *(column(f"mean_skill.{name}", name, "mean_skill", name, "page") for name in corruptions),
+        column("drop", "Drop", "summary", "drop", better=False),
+        column("flip_rate", "Flip rate", "summary", "flip_rate", better=False),
+        column("shift", "Shift", "summary", "shift", better=False),
         *(
-            column(f"skill.{name}", title, "missing", name, main=False)
-            for name, title in removals.items()
+            column(f"skill.{name}", removal_title(*what), "missing", name, *_removal_places(*what))
+            for name, what in removals.items()
         ),
         *(
-            column(f"shapley.{name}", f"Shapley {name}", "shapley", name, main=False)
+            column(f"drop.{name}", f"Drop {name}", "drop", name, better=False)
             for name in modalities
         ),
+        *(column(f"shapley.{name}", f"Shapley {name}", "shapley", name) for name in modalities),
+        *(
+            column(f"shapley_error.{n}", f"Error {n}", "shapley_error", n, better=False)
+            for n in estimated
+        ),
     ]
+
+
+def _removal_places(gone: Sequence[str], modalities: Sequence[str]) -> tuple[Place, ...]:
+    """Printed is what happens without one modality, and with one alone."""
+    return ("missing",) if len(gone) < 2 or len(gone) == len(modalities) - 1 else ()
 
 
 def extra_columns(records: Iterable[Record]) -> list[Column]:
@@ -128,7 +148,7 @@ def extra_columns(records: Iterable[Record]) -> list[Column]:
                     read=partial(_extra, name=name, key=declared.key),
                     decimals=declared.decimals,
                     percent=declared.percent,
-                    main=declared.printed,
+                    places=("page", "terminal") if declared.printed else (),
                     split=declared.split,
                     timed=record.cell.part == "cost",
                 )
@@ -155,6 +175,12 @@ def _metrics(convention: str) -> list[Metric]:
     return [
         metric for metric in METRICS.values() if metric.convention == convention and metric.standard
     ]
+
+
+def _score_places(metric: Metric, convention: str) -> tuple[Place, ...]:
+    if metric.key not in MAIN.get(convention, ()):
+        return ()
+    return ("page", "terminal", "paper") if metric.key in SHOWN[convention] else ("page", "paper")
 
 
 def _score(run: Run, name: str, split: str) -> float | None:
@@ -218,30 +244,32 @@ def _timed(
     header: str,
     unit: str,
     read: Callable[[Cost], float | None],
-    *,
+    *places: Place,
     better: bool = False,
-    main: bool = True,
 ) -> Column:
     own = partial(_cost, read=read)
-    return Column(key, header, "cost", unit, better, own, main=main, timed=True)
+    return Column(key, header, "cost", unit, better, own, places=places, timed=True)
 
 
+def _trained(key: str, header: str, name: str, *places: Place) -> Column:
+    return Column(key, header, "cost", "s", False, partial(_training, name=name), places=places)
+
+
+_EVERYWHERE: tuple[Place, ...] = ("page", "terminal", "paper")
 _MEASURED = [
-    _timed("parameters", "Params", "", _parameters),
-    _timed("encoder_parameters", "Encoder params", "", _encoder_parameters),
-    _timed("flops", "FLOPs", "", _flops),
-    _timed("encoder_flops", "Encoder FLOPs", "", _encoder_flops, main=False),
-    _timed("latency_p50", "Latency", "ms", lambda cost: cost.latency.p50_ms),
-    _timed("latency_p90", "Latency p90", "ms", lambda cost: cost.latency.p90_ms, main=False),
-    _timed("latency_p99", "Latency p99", "ms", lambda cost: cost.latency.p99_ms, main=False),
-    _timed("throughput", "Throughput", "1/s", lambda cost: cost.throughput.best, better=True),
-    _timed("memory_inference", "Memory", "MiB", partial(_peak, name="inference")),
-    _timed("memory_training", "Training memory", "MiB", partial(_peak, name="training")),
+    _timed("parameters", "Params", "", _parameters, *_EVERYWHERE),
+    _timed("encoder_parameters", "Encoder params", "", _encoder_parameters, "page"),
+    _timed("flops", "FLOPs", "", _flops, "page", "paper"),
+    _timed("encoder_flops", "Encoder FLOPs", "", _encoder_flops),
+    _timed("latency_p50", "Latency", "ms", lambda cost: cost.latency.p50_ms, *_EVERYWHERE),
+    _timed("latency_p90", "Latency p90", "ms", lambda cost: cost.latency.p90_ms),
+    _timed("latency_p99", "Latency p99", "ms", lambda cost: cost.latency.p99_ms),
+    _timed("throughput", "Throughput", "1/s", lambda c: c.throughput.best, "page", better=True),
+    _timed("memory_inference", "Memory", "MiB", partial(_peak, name="inference"), "page"),
+    _timed("memory_training", "Training memory", "MiB", partial(_peak, name="training"), "page"),
 ]
 _TRAINING = [
-    Column("training_seconds", "Train", "cost", "s", False, partial(_training, name="seconds")),
-    Column(
-        "epoch_seconds", "Epoch", "cost", "s", False, partial(_training, name="seconds_per_epoch")
-    ),
+    _trained("training_seconds", "Train", "seconds", *_EVERYWHERE),
+    _trained("epoch_seconds", "Epoch", "seconds_per_epoch", "page"),
 ]
 TRAINING_TIMES = tuple(column.key for column in _TRAINING)

@@ -37,7 +37,7 @@ def rank(
         if len(shown) == 1:
             continue
         similar, sentence = _similar(ranked, unit) if column.of_runs else (set(), "")
-        if sentence and column.main:
+        if sentence and "page" in column.places:
             sentences.setdefault(sentence.startswith("†"), sentence)
         for row, entry in ranked:
             place = shown.index(number(column, entry.mean))

@@ -12,6 +12,7 @@ from robustness.scores import Scores, score
 
 Source = tuple[Path, Record]
 Split = Literal["", "valid", "test"]
+Place = Literal["page", "terminal", "paper", "missing"]
 VALID = "valid."  # begins the keys of scores on the validation split
 FOLDED = "@folds"  # ends the name of a cross-validated dataset
 GROUPS = ("score", "robustness", "cost")  # of our columns; all others are those of users
@@ -52,7 +53,9 @@ class Column:
         read: the number of one run, None where undefined or absent.
         decimals: printed places; None prints three significant digits, counts with k, M, G.
         percent: printed times 100.
-        main: printed in tables; the others are in the CSV only.
+        places: where it is printed: on the `page` (Markdown), on the `terminal`, in the main table
+            of a `paper` (LaTeX), among those of `missing` modalities; nowhere but in the CSV files
+            where there is none.
         split: whose samples it is about; empty for costs.
         timed: measured alone, once for a row and a machine.
     """
@@ -65,7 +68,7 @@ class Column:
     read: Callable[[Run], float | None]
     decimals: int | None = None
     percent: bool = False
-    main: bool = True
+    places: tuple[Place, ...] = ()
     split: Split = ""
     timed: bool = False
 
@@ -279,14 +282,18 @@ class Table:
         """The column of that key, or None."""
         return next((column for column in self.columns if column.key == key), None)
 
+    def at(self, place: Place) -> list[Column]:
+        """The columns that are printed there."""
+        return [column for column in self.columns if place in column.places]
+
     def group(self, name: str) -> list[Column]:
-        """The printed columns of a group."""
-        return [column for column in self.columns if column.group == name and column.main]
+        """The columns of a group on the page."""
+        return [column for column in self.at("page") if column.group == name]
 
     @property
     def groups(self) -> list[str]:
-        """Those that are printed, in the order of the columns."""
-        return list(dict.fromkeys(column.group for column in self.columns if column.main))
+        """Those of the page, in the order of the columns."""
+        return list(dict.fromkeys(column.group for column in self.at("page")))
 
     def mark(self, row: Row, key: str) -> Mark:
         """Standing of an entry."""

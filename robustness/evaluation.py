@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Split
 from benchmark.evaluation import EvaluationContext
 from benchmark.metrics import evaluate_metrics
 from benchmark.registry import register_evaluation
 from benchmark.task import Task
 from robustness.corruptions import CORRUPTIONS, SUITE, corrupt, fingerprint, release
-from robustness.missing import remove
+from robustness.missing import modalities_of, remove
 from robustness.reliance import removals
 
 SKILL_METRIC = {"regression": "mae", "multiclass": "accuracy", "multilabel": "accuracy"}
@@ -36,7 +35,8 @@ def robustness(context: EvaluationContext) -> dict[str, Any]:
     if test is None or clean is None:
         raise ValueError("robustness needs the opened test split and its predictions")
     scorer = _Scorer.of(context.dataset.task, context.dataset.train.label, test.label)
-    gone = removals(MODALITIES)
+    modalities = modalities_of(context.dataset.train)
+    gone = removals(modalities)
     curves = {
         name: _curve(context, test, clean, scorer, name)
         for name in context.protocol.corruptions
@@ -48,7 +48,7 @@ def robustness(context: EvaluationContext) -> dict[str, Any]:
     return {
         "suite": SUITE,
         "skill_metric": SKILL_METRIC[context.dataset.task.kind],
-        "modalities": list(MODALITIES),
+        "modalities": list(modalities),
         "prior": scorer.prior,
         "curves": curves,
         "missing": missing,
@@ -147,10 +147,13 @@ def _missing(
     scorer: _Scorer,
     removed: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Metrics]:
+    """Metrics by what is missing; what the model does not read makes no difference to it."""
+    known: dict[frozenset[str], Metrics] = {frozenset(): scorer.metrics(clean)}
     measured: dict[str, Metrics] = {}
     for name, gone in removed.items():
-        prediction = clean
-        if set(gone) & set(context.model.modalities):
-            prediction = context.predict(remove(test, gone, context.dataset))
-        measured[name] = scorer.metrics(prediction)
+        felt = frozenset(gone).intersection(context.model.modalities)
+        if felt not in known:
+            remaining = remove(test, gone, context.dataset)
+            known[felt] = scorer.metrics(context.predict(remaining))
+        measured[name] = known[felt]
     return measured

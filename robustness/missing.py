@@ -4,8 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from robustness.text import vocabulary_of
+
+
+def modalities_of(split: Split) -> tuple[str, ...]:
+    """The names of all modalities of a split, in order."""
+    return *MODALITIES, *split.extra
 
 
 def remove(split: Split, modalities: tuple[str, ...], dataset: Dataset) -> Split:

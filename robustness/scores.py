@@ -15,7 +15,7 @@ from benchmark.records.measurements import (
     removal_name,
     removed,
 )
-from robustness.reliance import shapley
+from robustness.reliance import worth
 
 Summary = dict[str, float | None]
 
@@ -35,6 +35,7 @@ class Scores:
         missing: what is missing -> skill.
         drop: modality -> skill lost where it alone is missing.
         shapley: modality -> its share of the skill.
+        shapley_error: modality -> standard error of that; empty where it is no estimate.
         summary: `clean_skill`, then over all corruptions `mean_skill`, `drop`, `retention`,
             `worst_case`, `flip_rate` and `shift`.
     """
@@ -44,6 +45,7 @@ class Scores:
     missing: Summary
     drop: Summary
     shapley: Summary
+    shapley_error: Summary
     summary: Summary
 
 
@@ -68,6 +70,7 @@ def score(measured: Robustness) -> Scores:
     skills: dict[frozenset[str], float | None] = {frozenset(): 0.0}
     for key, value in missing.items():
         skills[frozenset(modalities).difference(removed(key, modalities))] = value
+    shares, errors = worth(skills, modalities)
     return Scores(
         curves={
             key: list(zip(curve.levels, by_level[key], strict=True))
@@ -76,7 +79,8 @@ def score(measured: Robustness) -> Scores:
         mean_skill=mean_skill,
         missing=missing,
         drop={key: drop(missing[CLEAN], missing.get(removal_name([key]))) for key in modalities},
-        shapley=shapley(skills, modalities),
+        shapley=shares,
+        shapley_error=errors,
         summary=_summary(curves, by_level, mean_skill, missing[CLEAN]),
     )
 

@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "benchmark.records",
         "benchmark.stats",
         "leaderboard",
+        "robustness.reliance",
         "robustness.scores",
     ),
     "affectbench": FOLDERS,

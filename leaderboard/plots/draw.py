@@ -90,17 +90,13 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
 def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
     """Skill with modalities missing; error bars are ± one deviation over seeds."""
     numbers: Numbers = []
-    titles = {
-        column.key.removeprefix("skill."): column.header
-        for column in table.columns
-        if column.key.startswith("skill.missing.")
-    }
+    titles = {column.key.removeprefix("skill."): column.header for column in table.at("missing")}
     for row in _trained(table):
         for name, values in _missing(row).items():
             numbers.append({"row": row.label, "missing": name, **_summary("skill", values)})
     if not numbers:
         return None
-    names = list(dict.fromkeys(line["missing"] for line in numbers))
+    names = list(dict.fromkeys(n["missing"] for n in numbers if n["missing"] in titles))
     labels, note = featured(table, _labels(table, numbers))
     size = max(5.4, 0.095 * len(names) * len(labels) + 1.4), 3.4
     figure, (axis,) = new_figure(table, labels, note, size)

@@ -26,7 +26,6 @@ SPECIAL = {
 DASHES = re.compile("-(?=-)")  # two hyphens would be one dash
 FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 UNTUNED_MARK = r"\textsuperscript{u}"
-COSTS = ("parameters", "flops", "latency_p50", "training_seconds")
 
 
 def latex(tables: Sequence[Table], *, deviations: bool = False) -> str:
@@ -89,11 +88,7 @@ def _corruptions(table: Table) -> str:
 
 def _missing(table: Table) -> str:
     """Skill by what is missing; empty where it was not measured."""
-    columns = {
-        column.key: column.header
-        for column in table.columns
-        if column.key.startswith("skill.missing.")
-    }
+    columns = {column.key: column.header for column in table.at("missing")}
     if not columns:
         return ""
     caption = (
@@ -163,14 +158,13 @@ def _columns(table: Table) -> list[tuple[str, list[Column]]]:
     second = {pair[1] for pair in pairs.values()}
     titles = {pair[0]: title for title, pair in pairs.items()}
     found: list[tuple[str, list[Column]]] = []
-    for column in table.group("score"):
+    for column in table.at("paper"):
         if column.key in titles:
             keys = pairs[titles[column.key]]
             found.append((titles[column.key], [c for c in table.columns if c.key in keys]))
         elif column.key not in second:
             found.append((column.header, [column]))
-    chosen = [table.column(key) for key in ("mean_skill", *COSTS)]
-    return found + [(column.header, [column]) for column in chosen if column is not None]
+    return found
 
 
 def _head(title: str, parts: Sequence[Column]) -> str:
