@@ -15,7 +15,8 @@ DECISIVE = (
         f"benchmark/{name}.py"
         for name in (
             *("batch", "build", "environment", "evaluation", "metrics", "model", "task"),
-            *("training/loop", "running/cell"),
+            "running/cell",
+            *(f"training/{part}" for part in ("batches", "loop", "optimiser", "predict", "step")),
             *(f"cost/{part}" for part in ("evaluation", "flops", "latency", "memory", "workload")),
             *(
                 f"datasets/{part}"

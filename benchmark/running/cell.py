@@ -18,7 +18,7 @@ from benchmark.config import TrainConfig
 from benchmark.datasets.dataset import Dataset
 from benchmark.environment import ROOT, environment, prepare, seed_everything
 from benchmark.errors import UserError, cut, told
-from benchmark.evaluation import EvaluationContext, in_label_units, predict
+from benchmark.evaluation import EvaluationContext, in_label_units
 from benchmark.metrics import refuse_impossible
 from benchmark.model import Model
 from benchmark.records.record import Epoch, Failure, Record
@@ -32,6 +32,7 @@ from benchmark.registry import (
 from benchmark.running.plan import Plan, cached_dataset
 from benchmark.running.state import State, unchanged
 from benchmark.training.loop import TrainingResult, train
+from benchmark.training.predict import predict
 
 
 def run_plan(
