@@ -143,11 +143,13 @@ class EvaluationEntry:
         function: takes an `EvaluationContext`, returns plain values.
         timed: measured alone on an idle machine, on the model as initialised, once for each model
             and its settings rather than for every seed.
+        accepts: why it cannot be made on such data, or None.
     """
 
     name: str
     function: Callable[..., dict[str, Any]]
     timed: bool = False
+    accepts: Callable[[Dims], str | None] = lambda dims: None
 
 
 _MODELS: dict[str, ModelEntry] = {}
@@ -232,15 +234,24 @@ def register_model(
 
 
 def register_evaluation(
-    name: str, *, timed: bool = False
+    name: str,
+    *,
+    timed: bool = False,
+    accepts: Callable[[Dims], str | None] = lambda dims: None,
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
-    """Register a function (EvaluationContext) -> plain values, kept under `name` in the record."""
+    """Register a function (EvaluationContext) -> plain values, kept under `name` in the record.
+
+    Args:
+        name: what protocols and records call it.
+        timed: measured alone on an idle machine, once for each model rather than for every seed.
+        accepts: says why it cannot be made on such data, or None.
+    """
 
     def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
         taken = _EVALUATIONS.get(name)
         if taken is not None and _origin(taken.function) != _origin(function):
             raise ValueError(f"two evaluations want the name {name!r}")
-        _EVALUATIONS[name] = EvaluationEntry(name, function, timed)
+        _EVALUATIONS[name] = EvaluationEntry(name, function, timed, accepts)
         return function
 
     return register

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
+from benchmark.model import Dims
 from robustness.missing import REMOVALS, remove
 from robustness.text import unknown_words, word_counts
 
@@ -29,6 +30,7 @@ class Corruption:
         description: one sentence for tables and docs.
         apply: (split, level, dataset, noise_seed) -> split, for levels above 0.
         graded: False where only the levels 0 and 1 exist.
+        accepts: why it cannot be applied to such data, or None.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Corruption:
     description: str
     apply: Callable[[Split, float, Dataset, int], Split]
     graded: bool = True
+    accepts: Callable[[Dims], str | None] = lambda dims: None
 
 
 def corrupt(split: Split, name: str, level: float, *, dataset: Dataset, noise_seed: int) -> Split:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn
 
 from benchmark.errors import UserError
 from benchmark.records.store import record_path
-from benchmark.running.cell import run_plan
+from benchmark.running.cell import run_cell
 from benchmark.running.plan import Plan
 from benchmark.running.preflight import preflight
 
@@ -241,7 +241,7 @@ def _work(connection: Connection) -> None:
                 tell("verdict", verdict, None)
                 continue
             with _captured(log_path(plan)):
-                record = run_plan(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
+                record = run_cell(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
             tell("finished", record.model_copy(update={"history": []}), None)
         except UserError as error:
             tell("problem", str(error), None)
