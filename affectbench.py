@@ -275,8 +275,8 @@ def ls(
     """List models, datasets, protocols, corruptions, evaluations, or one model's settings."""
     from rich.table import Table
 
+    from benchmark.plugins import broken_modules
     from benchmark.registry import (
-        broken_modules,
         get_model,
         list_evaluations,
         list_models,

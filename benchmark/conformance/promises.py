@@ -36,7 +36,8 @@ from benchmark.conformance.tiny_data import (
 )
 from benchmark.errors import UserError, told, unknown
 from benchmark.model import Dims, Model
-from benchmark.registry import PLAIN_ENCODERS, ModelEntry
+from benchmark.registry import ModelEntry
+from benchmark.settings import PLAIN_ENCODERS
 from benchmark.task import Task, multiclass, multilabel, regression
 from benchmark.training.predict import predict_batch
 from benchmark.training.step import Step

@@ -14,20 +14,20 @@ from benchmark.datasets.load import data_folder, find_source, load_dataset, loca
 from benchmark.datasets.tokens import encoder_identity
 from benchmark.environment import check_device, hardware
 from benchmark.errors import UserError, unknown
+from benchmark.plugins import is_foreign
 from benchmark.records.harness import harness_version
 from benchmark.records.parts import COST, SCORE, Part
 from benchmark.records.record import Cell
 from benchmark.registry import (
-    PLAIN_ENCODERS,
     ModelEntry,
     get_evaluation,
     get_model,
-    is_foreign,
     list_models,
     load_plugin,
 )
 from benchmark.running.declining import reason_against, refuse_declining
 from benchmark.running.state import OURS, USED, unchanged
+from benchmark.settings import PLAIN_ENCODERS
 
 
 @dataclass(frozen=True)

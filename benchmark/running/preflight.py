@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from benchmark.conformance.promises import run_check
 from benchmark.errors import UserError, told
-from benchmark.registry import ModelEntry, get_model, is_foreign
+from benchmark.plugins import is_foreign
+from benchmark.registry import ModelEntry, get_model
 from benchmark.running.cell import is_interrupt
 from benchmark.running.parts import build, load_plugins
 from benchmark.running.plan import Plan

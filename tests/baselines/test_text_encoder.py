@@ -9,7 +9,8 @@ from baselines.layers.text import FINE_TUNING
 from benchmark.config import PROTOCOLS
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import tiny_batch, tiny_dims
-from benchmark.registry import RECIPE, RECIPES, ModelEntry, get_model, list_models
+from benchmark.registry import ModelEntry, get_model, list_models
+from benchmark.settings import RECIPE, RECIPES
 from benchmark.training.predict import predict_batch
 
 ENTRIES = [entry for entry in list_models() if "text_encoder" in entry.parameters]

@@ -23,7 +23,8 @@ from benchmark.conformance.tiny_data import (
 )
 from benchmark.errors import UserError
 from benchmark.model import Batches, Dims, Model, Output
-from benchmark.registry import ModelEntry, broken_modules, list_models
+from benchmark.plugins import broken_modules
+from benchmark.registry import ModelEntry, list_models
 
 ENTRIES = list_models()
 BASELINES = Path(__file__).parents[3] / "baselines"
