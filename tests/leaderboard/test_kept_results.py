@@ -25,7 +25,9 @@ from benchmark.records.store import (
 )
 from benchmark.task import Task
 from leaderboard import restore as restoring
+from leaderboard.build import build_tables
 from leaderboard.kept import BULK, HEAD, LINES, RESULTS, digest_values, keep
+from leaderboard.plots.confusion import confusion
 from leaderboard.restore import restore
 from tests.leaderboard.test_pages import script
 from tests.table_records import cost_record, lost_record, score_record
@@ -176,6 +178,17 @@ def test_labels_of_others_and_what_is_no_record_stay_behind(tmp_path: Path) -> N
     assert read_arrays(again[0]).keys() == {
         f"{split}_{kind}" for split in ("valid", "test") for kind in ("id", "prediction")
     }
+
+
+def test_a_run_without_its_labels_has_no_confusion_and_no_error(tmp_path: Path) -> None:
+    keep("small", [make_run(tmp_path / "run")], tmp_path)
+    restore("small", tmp_path / "again", tmp_path)
+    before, after = (
+        confusion(build_tables(all_records(tmp_path / folder))[0], {})
+        for folder in ("run", "again")
+    )
+    assert before is not None
+    assert after is None
 
 
 def test_of_a_cell_that_ran_twice_the_last_result_is_kept(tmp_path: Path) -> None:
