@@ -131,12 +131,12 @@ def _square_panels(
 
 
 def _count_classes(table: Table, path: Path, record: Record) -> NDArray[np.int64] | None:
-    """Counts (C, C) of true and predicted class; None where the task has no such classes."""
+    """Counts (C, C) of true and predicted class; None without such classes or without labels."""
     try:
         arrays = read_arrays(path)
     except UserError:
         return None
-    if "test_prediction" not in arrays:
+    if not {"test_label", "test_prediction"} <= arrays.keys():
         return None
     label, prediction = arrays["test_label"], arrays["test_prediction"]
     if table.convention == "mosi":
