@@ -101,7 +101,7 @@ def write_values(path: Path, values: Mapping[str, Any], arrays: Mapping[str, NDA
     """Write a copy of a record of any schema; digests are made anew where the schema has them.
 
     Args:
-        path: of its JSON file, in a folder that nobody else writes to.
+        path: of its JSON file.
         values: the plain values of the file, without digests.
         arrays: for the npz beside it; none writes no npz.
 
@@ -110,9 +110,9 @@ def write_values(path: Path, values: Mapping[str, Any], arrays: Mapping[str, NDA
     """
     packed = _pack(arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_sealed(dict(values), packed))
     if packed:
-        path.with_suffix(".npz").write_bytes(packed)
+        write_bytes(path.with_suffix(".npz"), packed)
+    write_bytes(path, _sealed(dict(values), packed))
 
 
 def _digest(content: bytes) -> str:
