@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from benchmark.errors import UserError
+from benchmark.processes import PARENT
 from benchmark.records.store import record_path
 from benchmark.running.cell import run_cell
 from benchmark.running.plan import Plan
@@ -58,7 +59,7 @@ class Pool:
             tied = threading.current_thread() is threading.main_thread()
             first = ["benchmark.running.engines.leash"] if tied else []
             self.context.set_forkserver_preload([*first, "benchmark.running.engines.preload"])
-            with _uninterrupted():
+            with _uninterrupted(), _introduced():
                 forkserver.ensure_running()
         self.listen = listen
         self.seconds = seconds
@@ -304,3 +305,13 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _introduced() -> Iterator[None]:
+    """A process started within knows its parent, though that may be gone before it asks."""
+    os.environ[PARENT] = str(os.getpid())
+    try:
+        yield
+    finally:
+        del os.environ[PARENT]
