@@ -84,11 +84,6 @@ def get_metric(name: str, convention: str) -> Metric:
     return found[name]
 
 
-def metric_names(task: "Task") -> tuple[str, ...]:
-    """Keys of the metrics that every evaluation of the task reports, in the order of the tables."""
-    return tuple(metric.key for metric in _standard(task))
-
-
 def evaluate_metrics(
     task: "Task", *, label: ArrayLike, prediction: ArrayLike
 ) -> dict[str, float | None]:
