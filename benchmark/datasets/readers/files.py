@@ -47,10 +47,8 @@ def named(folder: Path, manifest: dict[str, Any]) -> str:
     """
     if manifest.get("name") is not None:
         return check_name("the dataset", manifest["name"])
-    try:
-        return check_name("the dataset", folder.resolve().name)
-    except UserError as error:
-        raise UserError(f'{error}; give it another as "name" in its dataset.json') from None
+    advice = 'give it another as "name" in its dataset.json'
+    return check_name("the dataset", folder.resolve().name, advice)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
