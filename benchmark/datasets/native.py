@@ -1,19 +1,15 @@
 """The native folder: `dataset.json` and one memory-mapped `.npy` file for each array of a split."""
 
-import glob
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.atomic import hold, remove_dead
+from benchmark.atomic import write_folder
 from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens, Vocabulary
@@ -101,33 +97,16 @@ def write_dataset(
         "encoder": encoder,
         "vocabulary": None if vocabulary is None else _vocabulary_values(vocabulary),
     }
-    temporary: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held:
-            with hold(target.parent):
-                remove_dead(target.parent, f".{glob.escape(target.name)}-*.part")
-                temporary = _make_part(target)
-                held.enter_context(hold(temporary))
-            manifest["arrays"] = _write_arrays(temporary, splits)
-            _write_synced(temporary / "dataset.json", json.dumps(manifest, indent=1).encode())
-            temporary.chmod(0o755)
-            _sync_folder(temporary)
-            temporary.rename(target)
-            _sync_folder(target.parent)
+        with write_folder(target) as part:
+            manifest["arrays"] = _write_arrays(part, splits)
+            (part / "dataset.json").write_bytes(json.dumps(manifest, indent=1).encode())
     except OSError as error:
         raise UserError(
             f"{target.name!r} could not be written ({error.strerror or error}); nothing was left "
             f"behind, free some space or choose another folder"
         ) from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return target
-
-
-def _make_part(target: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".part", dir=target.parent))
 
 
 def _vocabulary_values(vocabulary: Vocabulary) -> dict[str, int]:
@@ -142,8 +121,6 @@ def _write_arrays(folder: Path, splits: Mapping[str, Split]) -> dict[str, dict[s
             file = f"{split}.{key}.npy"
             with (folder / file).open("wb") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
             written[file] = {
                 "shape": list(array.shape),
                 "dtype": array.dtype.str,
@@ -183,21 +160,6 @@ def _pair(name: str, sequences: Sequences) -> dict[str, NDArray[Any]]:
         name: sequences.values.astype(np.float32, copy=False),
         f"{name}_lengths": sequences.lengths.astype(np.int64),
     }
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_dataset(folder: Path | str, *, standardise: tuple[str, ...] = ()) -> Dataset:
