@@ -4,13 +4,13 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.datasets.dataset import Integers, Sequences, Split, Tokens, Vocabulary
+from benchmark.datasets.known import known_file
 from benchmark.datasets.native import write_dataset
 from benchmark.datasets.readers.fields import Fields
 from benchmark.datasets.readers.unpickle import read_pickle
@@ -26,14 +26,6 @@ from benchmark.errors import UserError
 from benchmark.naming import visible
 from benchmark.task import Task, regression
 
-# First digits of the SHA-256 that the MMSA README lists.
-KNOWN_FILES = {
-    "d3994fd25681": "CMU-MOSI aligned_50.pkl",
-    "78e0f8b5ef8f": "CMU-MOSI unaligned_50.pkl",
-    "45eccfb748a8": "CMU-MOSEI aligned_50.pkl",
-    "ad8b23d50557": "CMU-MOSEI unaligned_50.pkl",
-    "c9e20c13ec04": "CH-SIMS unaligned_39.pkl",
-}
 UNIMODAL = {"text": "T", "audio": "A", "vision": "V"}
 # BERT of either language: size of the vocabulary; padding, unknown, start, end and mask ids.
 BERT = {"bert-base-uncased": 30522, "bert-base-chinese": 21128}
@@ -79,8 +71,8 @@ def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
         raise UserError(f"{Path(folder).name!r} is already there; remove it or choose another name")
     content = _read_fields(source)
     with source.open("rb") as file:
-        hashed = hashlib.file_digest(file, partial(hashlib.sha256)).hexdigest()
-    known = KNOWN_FILES.get(hashed[:12], "")
+        hashed = hashlib.file_digest(file, "sha256").hexdigest()
+    known = known_file(hashed)
     notes: list[str] = []
     if not known:
         notes.append(
