@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark.config import PROTOCOLS, get_protocol
 from benchmark.datasets.dataset import Dataset, Split
-from benchmark.datasets.readers.csv_file import read_csv
+from benchmark.datasets.files.csv_file import read_csv
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.errors import UserError, unknown

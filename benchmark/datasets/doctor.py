@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from benchmark.batch import MODALITIES
-from benchmark.datasets.dataset import Dataset, Split
+from benchmark.datasets.checks import refuse_broken
+from benchmark.datasets.dataset import SPLITS, Dataset, Split
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.known import family, published
 from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source, load_dataset
-from benchmark.datasets.source import SPLITS, refuse_broken
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import shown
 
@@ -252,7 +252,7 @@ def _absent(splits: tuple[Split, ...]) -> Iterator[Finding]:
 def _padding(splits: tuple[Split, ...]) -> Iterator[Finding]:
     clean = True
     for split in splits:
-        for name in (*MODALITIES, *split.extra):
+        for name in split.modalities:
             stream = split.sequences(name)
             count = int((stream.values[~stream.mask] != 0).any(axis=1).sum())
             if count:

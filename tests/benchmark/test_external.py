@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from affectbench import app
 from benchmark.config import PROTOCOLS
-from benchmark.datasets.readers import csv_file
+from benchmark.datasets.files import csv_file
 from benchmark.datasets.load import load_dataset
 from benchmark.external import External, common_name, read_predictions, score_files
 from benchmark.metrics import refuse_impossible
