@@ -224,11 +224,13 @@ def run(
     changes: dict[str, Any] = {"corruptions": _split(corruptions), "levels": _levels(levels)}
     rules = get_protocol(protocol)
     changes = {key: value for key, value in changes.items() if value}
-    models = _split(model) or ([] if plugin else list(CORE_MODELS))
-    if text_encoder and "text-only" in models:
-        models.append("text-only-features")  # the floor of the models that read word vectors
+    models = _split(model)
+    group = [] if models or plugin else list(CORE_MODELS)
+    if text_encoder and "text-only" in [*models, *group]:
+        group.append("text-only-features")  # the floor of the models that read word vectors
     plans = plan_grid(
         models=models,
+        group=group,
         datasets=_split(dataset) or ["synthetic"],
         seeds=_seeds(seeds),
         protocol=changed_protocol(rules, changes) if changes else rules,
@@ -273,8 +275,8 @@ def ls(
     """List models, datasets, protocols, corruptions, evaluations, or one model's settings."""
     from rich.table import Table
 
+    from benchmark.plugins import broken_modules
     from benchmark.registry import (
-        broken_modules,
         get_model,
         list_evaluations,
         list_models,
@@ -574,15 +576,18 @@ def _print_grid(screen: Console, plans: "list[Plan]", overwrite: Any) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in ("dataset", "model", "variant", "part", "seed", "record", "state"):
         table.add_column(header)
-    waiting = 0
+    waiting, left = 0, {plan.declined: None for plan in plans if plan.declined}
+    plans = [plan for plan in plans if not plan.declined]
     for plan in plans:
         done = is_done(plan, overwrite)
         waiting += not done
         cell = plan.cell
-        seed = str(cell.seed) if cell.part == "score" else ""
+        seed = str(cell.seed) if cell.seeded else ""
         state = "done" if done else "to run"
         table.add_row(cell.dataset, cell.model, cell.variant, cell.part, seed, cell.key, state)
     screen.print(table)
+    for reason in left:
+        screen.print(f"left out: {reason}", style="yellow")
     screen.print(f"{len(plans)} cells, {waiting} to run")
 
 
@@ -590,7 +595,8 @@ class _progress:
     """Shows events: a live display on a terminal, a line for each finished cell elsewhere."""
 
     def __init__(self, screen: Console, plans: "list[Plan]"):
-        self.screen, self.total, self.finished = screen, len(plans), 0
+        self.total = sum(not plan.declined for plan in plans)
+        self.screen, self.finished = screen, 0
         self.live: Any = None
         self.lines: dict[str, Any] = {}
 

@@ -3,12 +3,13 @@
 A writer holds a lock on what it writes, which goes with its process: a part without one is dead.
 """
 
+import glob
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -42,7 +43,7 @@ def _write(target: Path, content: bytes) -> None:
             os.fsync(handle)
             part.chmod(0o644)
             part.replace(target)
-        sync_folder(target.parent)
+        _sync_folder(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -53,7 +54,39 @@ def write_text(target: Path, text: str) -> None:
     write_bytes(target, text.encode())
 
 
-def sync_folder(folder: Path) -> None:
+@contextmanager
+def write_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder in the block; it gets its name after it, whole, or is gone.
+
+    What dead writers of the same folder left is removed.
+
+    Raises:
+        OSError: the disk is full, the parent cannot be written to, or the name was taken meanwhile;
+            nothing is left.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        with hold(target.parent):
+            remove_dead(target.parent, f".{glob.escape(target.name)}-*{SUFFIX}")
+            name = tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-", suffix=SUFFIX)
+            held.callback(shutil.rmtree, name, ignore_errors=True)
+            held.enter_context(hold(Path(name)))
+        part = Path(name)
+        yield part
+        for path in part.rglob("*"):
+            _sync_folder(path) if path.is_dir() else _sync_file(path)
+        part.chmod(0o755)
+        _sync_folder(part)
+        part.rename(target)
+        _sync_folder(target.parent)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
     """Make names in a folder last through a loss of power, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

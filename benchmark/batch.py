@@ -120,6 +120,11 @@ class Batch:
         """Text, audio, vision: the order that holds everywhere."""
         return self.text, self.audio, self.vision
 
+    @property
+    def device(self) -> torch.device:
+        """Where the samples are."""
+        return self.text.mask.device
+
     def stream(self, name: str) -> Stream:
         """The stream of one modality, `MODALITIES` or a name of `extra`."""
         return getattr(self, name) if name in MODALITIES else self.extra[name]

@@ -1,4 +1,4 @@
-"""The evaluation `accuracy`, how evaluations are run, and prediction over a split."""
+"""The context of every evaluation, and the evaluation `accuracy`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,47 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.batch import Batch
 from benchmark.config import Protocol, TrainConfig
 from benchmark.datasets.dataset import Dataset, Split
 from benchmark.metrics import evaluate_metrics
 from benchmark.model import Model
-from benchmark.records.measurements import Measurements, collect
-from benchmark.registry import get_evaluation, register_evaluation
+from benchmark.registry import register_evaluation
 from benchmark.task import Task
-
-
-def predict(
-    model: Model, batch: Batch, *, batch_size: int = 128, precision: str = "fp32"
-) -> NDArray[np.float32]:
-    """Predictions of a whole split in its own order, float32 `(N,)` or logits `(N, C)`.
-
-    Those of a regression are deviations from the neutral label: `in_label_units` gives scores.
-    The model is in evaluation mode during the call and comes back in the mode it had. It never
-    sees labels or places of the samples.
-
-    Args:
-        model: on the device of the batch.
-        batch: the split.
-        batch_size: samples of a forward pass.
-        precision: as in the protocol.
-
-    Raises:
-        UserError: the model reads what is sealed while it predicts.
-    """
-    training = model.training
-    model.eval()
-    device = batch.text.mask.device
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
-    ):
-        parts = [
-            model(batch.select(index).sealed()).prediction.float()
-            for index in torch.split(torch.arange(len(batch), device=device), batch_size)
-        ]
-    model.train(training)
-    return torch.cat(parts).cpu().numpy()
+from benchmark.training.predict import predict
 
 
 def in_label_units(prediction: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
@@ -95,22 +61,6 @@ class EvaluationContext:
             precision=self.protocol.precision,
         )
         return in_label_units(prediction, self.dataset.task)
-
-
-def measure(context: EvaluationContext, *, timed: bool) -> Measurements:
-    """What the timed or the other evaluations of the protocol say, one after the other.
-
-    Raises:
-        UserError: an evaluation does not exist, or returns what no record can hold.
-    """
-    entries = [get_evaluation(name) for name in context.protocol.evaluations]
-    return collect(
-        {
-            entry.name: (entry.function(context), entry.columns)
-            for entry in entries
-            if entry.timed is timed
-        }
-    )
 
 
 @register_evaluation("accuracy")

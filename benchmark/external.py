@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from benchmark.config import PROTOCOLS, get_protocol
 from benchmark.datasets.dataset import Dataset, Split
+from benchmark.datasets.files.csv_file import read_csv
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.load import find_source, load_dataset
-from benchmark.datasets.readers.csv_file import read_csv
 from benchmark.errors import UserError, unknown
 from benchmark.metrics import evaluate_metrics, refuse_impossible
 from benchmark.naming import check_name, clipped, shown
@@ -72,7 +72,12 @@ def score_files(
             f"{len(paths)} files need as many different seeds, one each, got "
             f"{', '.join(map(str, seeds))}"
         )
-    _refuse_name(external.name)
+    check_name("the row", external.name, "give it another name by --name")
+    if external.name in {entry.name for entry in list_models()}:
+        raise UserError(
+            f"{external.name!r} is a model of this suite; call the row of your predictions "
+            f"otherwise by --name"
+        )
     scored = [_score(external, path, seed) for path, seed in zip(paths, seeds, strict=True)]
     if external.folder is None:
         return [(path, record) for path, (record, _) in zip(paths, scored, strict=True)]
@@ -96,18 +101,6 @@ def common_name(paths: Sequence[Path]) -> str:
             f"row one by --name"
         )
     return shared
-
-
-def _refuse_name(name: str) -> None:
-    try:
-        check_name("the row", name)
-    except UserError as error:
-        raise UserError(f"{error}; give it another name by --name") from None
-    if name in {entry.name for entry in list_models()}:
-        raise UserError(
-            f"{name!r} is a model of this suite; call the row of your predictions otherwise by "
-            f"--name"
-        )
 
 
 def _score(external: External, path: Path, seed: int) -> tuple[Record, dict[str, NDArray[Any]]]:

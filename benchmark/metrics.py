@@ -84,11 +84,6 @@ def get_metric(name: str, convention: str) -> Metric:
     return found[name]
 
 
-def metric_names(task: "Task") -> tuple[str, ...]:
-    """Keys of the metrics that every evaluation of the task reports, in the order of the tables."""
-    return tuple(metric.key for metric in _standard(task))
-
-
 def evaluate_metrics(
     task: "Task", *, label: ArrayLike, prediction: ArrayLike
 ) -> dict[str, float | None]:
@@ -523,6 +518,12 @@ def per_label(*, label: ArrayLike, prediction: ArrayLike) -> dict[str, Floats]:
         UserError: the shapes differ or a value is not allowed.
     """
     truth, logits = _multilabel_arrays(label, prediction)
+    auroc = np.array([_auroc(*pair) for pair in zip(truth.T, logits.T, strict=True)])
+    return {**_decided(truth, logits), "auroc": auroc}
+
+
+def _decided(truth: Array, logits: Floats) -> dict[str, Floats]:
+    """Scores of every label that depend on decisions alone, each `(C,)`."""
     guess = logits > 0
     present, absent = truth.sum(axis=0), (~truth).sum(axis=0)
     hits, rejections = (truth & guess).sum(axis=0), (~truth & ~guess).sum(axis=0)
@@ -536,23 +537,22 @@ def per_label(*, label: ArrayLike, prediction: ArrayLike) -> dict[str, Floats]:
             "f1": f1,
             "f1_weighted": weighted,
             "weighted_accuracy": (hits / present + rejections / absent) / 2,
-            "auroc": np.array([_auroc(*pair) for pair in zip(truth.T, logits.T, strict=True)]),
         }
 
 
-def _auroc(truth: Array, scores: Array) -> float:
+def _auroc(truth: Array, scores: Floats) -> float:
     """Chance that a present sample outscores an absent one, ties half; NaN without either."""
-    present, absent = int(truth.sum()), int((~truth).sum())
-    if not present or not absent:
-        return float("nan")
-    _, codes, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[codes]
-    return float((ranks[truth].sum() - present * (present + 1) / 2) / (present * absent))
+    from sklearn.metrics import roc_auc_score  # imported late: tables never compute it
+
+    return float("nan") if truth.all() or not truth.any() else float(roc_auc_score(truth, scores))
 
 
 def _average(label: ArrayLike, prediction: ArrayLike, key: str) -> float | None:
     """Mean over the labels for which the score is defined."""
-    scores = per_label(label=label, prediction=prediction)[key]
+    return _mean_defined(_decided(*_multilabel_arrays(label, prediction))[key])
+
+
+def _mean_defined(scores: Floats) -> float | None:
     defined = scores[~np.isnan(scores)]
     return float(defined.mean()) if len(defined) else None
 
@@ -584,7 +584,7 @@ def multilabel_weighted_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> 
 @_metric("AUROC", "multilabel")
 def multilabel_auroc(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the area under the ROC curve."""
-    return _average(label, prediction, "auroc")
+    return _mean_defined(per_label(label=label, prediction=prediction)["auroc"])
 
 
 @_metric("Exact", "multilabel")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.batch import MODALITIES, Batch
 from benchmark.config import TrainConfig
-from benchmark.task import Task, regression
+from benchmark.task import KINDS, Task, regression
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,29 @@ class Model(nn.Module):
 
     A subclass writes `__init__(self, dims, *, ...)`, whose keyword-only arguments are its
     hyperparameters, and `forward`. Everything else has a default.
+
+    Attributes:
+        modalities: that it reads.
+        tasks: kinds that it can be trained on.
+        needs_lengths: whether `dims.lengths` is to be filled.
+        text_input: `tokens` where it reads these instead of text features.
+        task: what the label means.
     """
 
     modalities: ClassVar[tuple[str, ...]] = MODALITIES
+    tasks: ClassVar[tuple[str, ...]] = KINDS
     needs_lengths: ClassVar[bool] = False
     text_input: Literal["features", "tokens"] = "features"
     task: Task = regression(-3, 3)  # set by create_model
+
+    @classmethod
+    def accepts(cls, dims: Dims) -> str | None:
+        """Why the model cannot be trained on such data, beyond `modalities` and `tasks`.
+
+        Returns:
+            The reason in a few words that follow the model's name, `needs ...`; None if it can.
+        """
+        return None
 
     def forward(self, batch: Batch) -> Output:
         """Predict a batch."""

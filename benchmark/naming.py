@@ -11,12 +11,13 @@ LONGEST = 100  # letters of a name; a file system takes 255 bytes, a letter up t
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
-def check_name(what: str, name: object) -> str:
+def check_name(what: str, name: object, advice: str = "") -> str:
     """The name of a dataset, a model or a variant, which a folder or a file can bear.
 
     Args:
         what: is called so, for the sentence: `the dataset`.
         name: a letter or digit, then letters, digits and the signs `_ . + @ : -`.
+        advice: how to give another one, for the end of the sentence.
 
     Raises:
         UserError: any other name.
@@ -27,6 +28,7 @@ def check_name(what: str, name: object) -> str:
     raise UserError(
         f"{what} cannot be called {came}; a name begins with one of A-Z, a-z, 0-9 and "
         f"goes on with letters, digits and _ . + @ : - ({LONGEST} at most)"
+        + (f"; {advice}" if advice else "")
     )
 
 

@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1  # of Linux
+PARENT = "AFFECTBENCH_PARENT"  # the variable that tells a process who started it
 
 
 def end_with_parent(parent: int) -> None:

@@ -14,7 +14,7 @@ from leaderboard.columns import (
 )
 from leaderboard.grouping import comparable
 from leaderboard.names import Names
-from leaderboard.notes import make_notes
+from leaderboard.notes import left_out, make_notes
 from leaderboard.ranking import rank
 from leaderboard.rows import make_rows
 from leaderboard.table import FOLDED, Run, Source, Table
@@ -32,10 +32,17 @@ def build_tables(
         harness: the version whose tables are current, today's by default.
     """
     current = harness_version() if harness is None else harness
-    return [_build(name, pairs, names, current) for name, pairs in comparable(records, current)]
+    groups = [(name, *_taken(pairs)) for name, pairs in comparable(records, current)]
+    return [_build(name, pairs, left, names, current) for name, pairs, left in groups if pairs]
 
 
-def _build(name: str, pairs: list[Run], names: Names, current: str) -> Table:
+def _taken(pairs: list[Run]) -> tuple[list[Run], list[Run]]:
+    """Runs of models that take the data, and those of models that were left out."""
+    declined = [run for run in pairs if run.record.status == "declined"]
+    return [run for run in pairs if run.record.status != "declined"], declined
+
+
+def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: str) -> Table:
     pairs, notes = _one_suite(pairs)
     records = [record for _, record in pairs]
     cell = records[0].cell
@@ -48,6 +55,7 @@ def _build(name: str, pairs: list[Run], names: Names, current: str) -> Table:
     unit = "fold" if folds else "seed"
     training = _training_devices(records)
     notes += make_notes(pairs, rows, columns, unit)
+    notes += left_out(left)
     ranked = [column for column in columns if column.split != "valid"]
     if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
         ranked = [column for column in ranked if column.key not in TRAINING_TIMES]

@@ -29,6 +29,17 @@ def make_notes(
     return notes
 
 
+def left_out(declined: Sequence[Run]) -> list[str]:
+    """Which models do not take the data, and why."""
+    reasons = {
+        (record.cell.model, record.error.message if record.error else "") for _, record in declined
+    }
+    return [
+        f"{model} is left out: {reason.rstrip('.') or 'it does not take such data'}."
+        for model, reason in sorted(reasons)
+    ]
+
+
 def recipe_notes(rows: Sequence[Row]) -> list[str]:
     """How settings were found, as far as recipes say more than a word; equal ones together."""
     groups: dict[str, list[str]] = defaultdict(list)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
+from benchmark.model import Dims
 from benchmark.records.measurements import removal_name, removed
 from robustness.missing import modalities_of, remove
 from robustness.reliance import removals
@@ -32,6 +33,7 @@ class Corruption:
         description: one sentence for tables and docs.
         apply: (split, level, dataset, noise_seed) -> split, for levels above 0.
         graded: False where only the levels 0 and 1 exist.
+        accepts: why it cannot be applied to such data, or None.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Corruption:
     description: str
     apply: Callable[[Split, float, Dataset, int], Split]
     graded: bool = True
+    accepts: Callable[[Dims], str | None] = lambda dims: None
 
 
 def corrupt(split: Split, name: str, level: float, *, dataset: Dataset, noise_seed: int) -> Split:

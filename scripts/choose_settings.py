@@ -21,7 +21,7 @@ from affectbench import _settings
 from benchmark.config import TrainConfig
 from benchmark.errors import UserError
 from benchmark.metrics import get_metric
-from benchmark.running.cell import build
+from benchmark.running.parts import build
 from benchmark.running.plan import Plan, plan_grid
 from benchmark.training.loop import train
 

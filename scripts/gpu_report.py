@@ -25,13 +25,14 @@ from tabulate import tabulate
 from benchmark import Batch, Model, TrainConfig, UserError, run
 from benchmark.atomic import write_text
 from benchmark.config import get_protocol
-from benchmark.conformance.tiny_data import TinyBatches, build, tiny_batch, tiny_dims
+from benchmark.conformance.tiny_data import build, tiny_batch, tiny_batches, tiny_dims
 from benchmark.cost.workload import seconds
 from benchmark.environment import check_device, hardware, prepare
 from benchmark.records.record import Record
 from benchmark.registry import ModelEntry, get_model, list_models
 from benchmark.stats import holm
 from benchmark.training.loop import train
+from benchmark.training.step import Step
 
 SIGNIFICANT = 0.05
 WAIT = "synchronizing CUDA operation"  # what torch warns of when the host waits
@@ -126,16 +127,16 @@ def step_times(entry: ModelEntry, device: str) -> tuple[float, float | None, str
     """Milliseconds of forward, loss and backward, eager and as a graph; why there is no graph."""
     dims = tiny_dims(entry.cls)
     batch = tiny_batch(dims, samples=32).to(device)
-    batches = TinyBatches(batch, batch_size=32)
+    batches = tiny_batches(batch, batch_size=32)
     model = build(entry, dims).to(device)
-    model.start_training(batches)
+    training = Step.begin(model, batches, TrainConfig())
+    if training is None:
+        return 0.0, None, "nothing to train"
     model.start_epoch(1, batches)
     model.train()
 
     def step() -> None:
-        loss = model.loss(model(batch), batch)
-        if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
+        training.differentiate(batch)
 
     def milliseconds(function: Callable[[], None]) -> float:
         place = torch.device(device)

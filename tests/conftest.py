@@ -10,6 +10,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import pytest  # noqa: E402
 import torch  # noqa: E402  after the variables, which it reads once
 
+import benchmark.plugins as plugins  # noqa: E402
 import benchmark.registry as registry  # noqa: E402
 
 torch.set_num_threads(1)
@@ -19,8 +20,9 @@ torch.set_num_threads(1)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever a test registers is gone after it."""
     registry.list_models()  # loads what is ours
-    for name in ("_MODELS", "_EVALUATIONS", "_BROKEN"):
+    for name in ("_MODELS", "_EVALUATIONS"):
         monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    monkeypatch.setattr(plugins, "_broken", dict(plugins._broken))
     yield
     for name in [name for name in sys.modules if name.startswith("affectbench_plugin_")]:
         del sys.modules[name]

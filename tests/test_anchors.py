@@ -9,10 +9,11 @@ from baselines.layers.convolution import convolve
 from baselines.tetfn import peak
 from benchmark.batch import Batch, Stream
 from benchmark.conformance.promises import CHECKS
-from benchmark.conformance.tiny_data import TinyBatches, build, pad, predict, tiny_batch, tiny_dims
+from benchmark.conformance.tiny_data import build, pad, tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
 from benchmark.model import Dims
 from benchmark.registry import create_model, get_model
+from benchmark.training.predict import predict_batch
 
 
 def make_stream(lengths: list[int], steps: int, width: int) -> Stream:
@@ -53,8 +54,8 @@ def test_almt_reads_beyond_the_longest_training_sequence() -> None:
     longer = longer.with_stream(
         "audio", Stream(longer.audio.values, torch.ones_like(longer.audio.mask))
     )
-    assert torch.isfinite(predict(model, longer)).all()
-    assert not torch.allclose(predict(model, longer), predict(model, batch))
+    assert torch.isfinite(predict_batch(model, longer)).all()
+    assert not torch.allclose(predict_batch(model, longer), predict_batch(model, batch))
 
 
 def test_almt_asks_for_lengths() -> None:
@@ -92,7 +93,7 @@ def test_the_codebook_is_fitted_on_valid_steps_and_kept_in_the_state() -> None:
     audio = Stream(
         batch.audio.values.masked_fill(~batch.audio.mask.unsqueeze(-1), 99.0), batch.audio.mask
     )
-    model.start_training(TinyBatches(batch.with_stream("audio", audio)))
+    model.start_training(tiny_batches(batch.with_stream("audio", audio)))
     codebook = model.enhancement.transforms["audio"]
     assert isinstance(codebook, Codebook)
     assert codebook.centres.max() < 99
@@ -121,7 +122,7 @@ def test_the_literal_variant_reads_padding(name: str) -> None:
     torch.manual_seed(0)
     model = entry.cls(dims, **{**entry.smoke, "variant": "mmsa"})
     batch: Batch = tiny_batch(dims)
-    expected = predict(model, batch)
+    expected = predict_batch(model, batch)
     values = batch.audio.values + 1.0 * ~batch.audio.mask.unsqueeze(-1)
     changed = batch.with_stream("audio", Stream(values, batch.audio.mask))
-    assert not torch.allclose(predict(model, changed), expected, atol=1e-6)
+    assert not torch.allclose(predict_batch(model, changed), expected, atol=1e-6)

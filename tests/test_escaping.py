@@ -394,7 +394,7 @@ def test_live_progress_shows_titles_as_they_are() -> None:
     screen = affectbench._Screen(file=stream, force_terminal=True, width=200, color_system=None)
     title = "[red]a[/b] :heart: \u202e"
     cell: Any = SimpleNamespace(key="1", title=title, dataset=title, model="m")
-    plan: Any = SimpleNamespace(cell=cell)
+    plan: Any = SimpleNamespace(cell=cell, declined="")
     with affectbench._progress(screen, [plan]) as show:
         for kind in ("declined", "broken", "started"):
             show(Event(kind, plan, sentence=title))

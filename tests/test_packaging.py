@@ -78,3 +78,5 @@ def test_the_source_archive_has_all_files(built: Path) -> None:
     kept = {file.as_posix() for file in files if file.parts[0] not in made}
     assert kept - names == set()
     assert {"tests/conftest.py", "baselines/README.md", "docs/results.md"} <= kept
+    results = {file.rpartition("/")[2] for file in kept if file.startswith("leaderboard/results/")}
+    assert {"sections.toml", "synthetic.jsonl", "synthetic.npz.xz"} <= results

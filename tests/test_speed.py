@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from benchmark.batch import Batch, Stream
-from benchmark.config import PROTOCOLS
+from benchmark.config import TrainConfig
 from benchmark.datasets.load import load_dataset
 from benchmark.model import Dims, Model
 from benchmark.registry import create_model, get_model
-from benchmark.training.loop import TrainBatches, _Optimiser, _run_epoch
+from benchmark.training.batches import SplitBatches
+from benchmark.training.loop import run_epoch
+from benchmark.training.step import Step
 from tests.plain_models import PLAIN_MODELS, Sample
 
 ROUNDS = 7
@@ -57,10 +59,10 @@ def make(name: str) -> tuple[Model, Batch, object]:
 def test_our_loop_against_a_plain_one(name: str, benchmark) -> None:
     """An epoch of our trainer, against forward, loss, backward and step over the same model."""
     model, split, config = make(name)
-    batches = TrainBatches(split, config.batch_size, seed=0)
-    model.start_training(batches)
+    batches = SplitBatches(split, config.batch_size, seed=0)
+    step = Step.begin(model, batches, config)
+    assert step is not None
     model.start_epoch(1, batches)
-    optimiser = _Optimiser(model.param_groups(config), config, len(batches), 1)
     torch.manual_seed(0)
     twin, _, _ = make(name)
     twin.start_training(batches)
@@ -70,7 +72,7 @@ def test_our_loop_against_a_plain_one(name: str, benchmark) -> None:
     def ours() -> None:
         batches.shuffle()
         model.train()
-        _run_epoch(model, batches, optimiser, config, PROTOCOLS["quick"])
+        run_epoch(step, batches, config.accumulate)
 
     def plain() -> None:
         twin.train()
@@ -109,20 +111,16 @@ def test_our_model_against_a_plain_one(name: str, benchmark) -> None:
     model = create_model(name, dims, **settings).train()
     twin = PLAIN_MODELS[name](dims, SimpleNamespace(**settings)).train()
     assert size(model) == size(twin)
-    batches = TrainBatches(split, len(batch), seed=0)
-    model.start_training(batches)
+    batches = SplitBatches(split, len(batch), seed=0)
+    step = Step.begin(model, batches, TrainConfig(lr=config.lr))
+    assert step is not None
     model.start_epoch(2, batches)
     if name == "self-mm":
         twin.start(split.label, epoch=2)
-    optimiser = torch.optim.Adam(model.param_groups(config), lr=config.lr, fused=True)
     plain_optimiser = torch.optim.Adam(twin.parameters(), lr=config.lr, fused=True)
 
     def ours() -> None:
-        optimiser.zero_grad()
-        output = model(batch)
-        model.loss(output, batch).backward()
-        optimiser.step()
-        model.after_step(output, batch)
+        step(batch)
 
     def plain() -> None:
         plain_optimiser.zero_grad()

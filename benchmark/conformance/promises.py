@@ -25,20 +25,22 @@ from benchmark.config import TrainConfig
 from benchmark.conformance.tiny_data import (
     SCORE,
     VOCABULARY,
-    TinyBatches,
     build,
     join,
     pad,
-    predict,
     steps,
     tensors,
     tiny_batch,
+    tiny_batches,
     tiny_dims,
 )
 from benchmark.errors import UserError, told, unknown
-from benchmark.model import Dims, Model, Output
-from benchmark.registry import PLAIN_ENCODERS, ModelEntry
+from benchmark.model import Dims, Model
+from benchmark.registry import ModelEntry
+from benchmark.settings import PLAIN_ENCODERS
 from benchmark.task import Task, multiclass, multilabel, regression
+from benchmark.training.predict import predict_batch
+from benchmark.training.step import Step
 
 TOLERANCE = 1e-5
 PADDING = {"text": 3, "audio": 5, "vision": 2, "tokens": 4}
@@ -173,13 +175,13 @@ def check_padding(entry: ModelEntry) -> None:
     """Steps beyond the masks change nothing, whatever their number."""
     model, batch = _trial(entry)
     batch = _with_gaps(batch)
-    expected = predict(model, batch)
+    expected = predict_batch(model, batch)
     padded = batch
     for name, count in {**PADDING, **dict.fromkeys(batch.extra, 1)}.items():
         padded = pad(padded, name, count)
         for changed in (pad(batch, name, count), padded):
             _expect_equal(
-                predict(model, changed),
+                predict_batch(model, changed),
                 expected,
                 f"{count} padded steps of {name} change the prediction",
                 "mask every operation that reads time steps, and take the last valid step",
@@ -191,10 +193,10 @@ def check_neighbours(entry: ModelEntry) -> None:
     """A sample's prediction is the same alone and among others."""
     model, batch = _trial(entry)
     batch = _with_gaps(batch)
-    alone = [predict(model, batch.select(index)) for index in torch.split(batch.index, 1)]
+    alone = [predict_batch(model, batch.select(index)) for index in torch.split(batch.index, 1)]
     _expect_equal(
         torch.cat(alone),
-        predict(model, batch),
+        predict_batch(model, batch),
         "the prediction of a sample depends on the others in its batch",
         "use no statistics over samples in evaluation mode",
     )
@@ -211,10 +213,10 @@ def check_missing(entry: ModelEntry) -> None:
         [case.select(batch.index[row : row + 1]) for row, case in enumerate(cases.values())]
     )
     for case, changed in cases.items():
-        _expect_finite(predict(model, changed), f"the prediction {case}")
+        _expect_finite(predict_batch(model, changed), f"the prediction {case}")
     for case, changed in cases.items():
         model = build(entry, tiny_dims(entry.cls))
-        for loss in steps(model, TinyBatches(changed, len(changed)), epochs=1):
+        for loss in steps(model, tiny_batches(changed, len(changed)), epochs=1):
             _expect_finite(loss, f"the training loss {case}")
             for name, parameter in model.named_parameters():
                 if parameter.grad is not None:
@@ -230,8 +232,8 @@ def check_without_tokens(entry: ModelEntry) -> None:
     except UserError:
         return
     batch = tiny_batch(dims)
-    _expect_finite(predict(model, batch), "the prediction without tokens")
-    for loss in steps(model, TinyBatches(batch), epochs=1):
+    _expect_finite(predict_batch(model, batch), "the prediction without tokens")
+    for loss in steps(model, tiny_batches(batch), epochs=1):
         _expect_finite(loss, "the training loss without tokens")
 
 
@@ -240,9 +242,15 @@ def check_batch_unchanged(entry: ModelEntry) -> None:
     """Neither prediction nor training writes into the batch."""
     model, batch = _trial(entry)
     before = tensors(batch.select(batch.index))
-    predict(model, batch)
+    predict_batch(model, batch)
     _expect_unchanged(batch, before, "forward")
-    for _ in steps(model, TinyBatches(batch), epochs=2):
+    step = Step.begin(model, tiny_batches(batch), TrainConfig())
+    for epoch in (1, 2):
+        if step is None:
+            return
+        model.start_epoch(epoch, tiny_batches(batch))
+        model.train()
+        step(batch)
         _expect_unchanged(batch, before, "training")
 
 
@@ -257,7 +265,11 @@ def check_seed(entry: ModelEntry) -> None:
             raise BrokenPromise(
                 f"two models of one seed differ in {name}; draw initial weights from torch only"
             )
-    predictions = [predict(model, batch), predict(model, batch), predict(twin, batch)]
+    predictions = [
+        predict_batch(model, batch),
+        predict_batch(model, batch),
+        predict_batch(twin, batch),
+    ]
     if any(not torch.equal(predictions[0], other) for other in predictions[1:]):
         raise BrokenPromise(
             "two predictions of the same weights in evaluation mode differ; draw nothing at "
@@ -281,7 +293,7 @@ def check_gradients(entry: ModelEntry) -> None:
     if set(count) - {id(value) for value in model.parameters()}:
         raise BrokenPromise("param_groups holds a tensor that is no parameter of the model")
     # A learned stand-in for an absent modality trains only where a modality is absent.
-    for _ in steps(model, TinyBatches(_with_gaps(batch)), epochs=4):
+    for _ in steps(model, tiny_batches(_with_gaps(batch)), epochs=4):
         waiting = {name: value for name, value in waiting.items() if not _has_gradient(value)}
         if not waiting:
             return
@@ -299,7 +311,7 @@ def check_modalities(entry: ModelEntry) -> None:
     other = tiny_batch(tiny_dims(entry.cls), seed=1)
     silent = _silent(model, batch, other)
     if silent:  # a gate that starts closed opens in training
-        for _ in steps(model, TinyBatches(batch), epochs=4):
+        for _ in steps(model, tiny_batches(batch), epochs=4):
             pass
         silent = _silent(model, batch, other)
     if silent:
@@ -313,14 +325,14 @@ def check_modalities(entry: ModelEntry) -> None:
 def check_state(entry: ModelEntry) -> None:
     """A trained model's weights, written and read back strictly, predict the same."""
     model, batch = _trial(entry)
-    for _ in steps(model, TinyBatches(batch), epochs=2):
+    for _ in steps(model, tiny_batches(batch), epochs=2):
         pass
     state = {name: value.detach().clone() for name, value in model.state_dict().items()}
     fresh, _ = _trial(entry, seed=1)
     fresh.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)), strict=True)
     _expect_equal(
-        predict(fresh, batch),
-        predict(model, batch),
+        predict_batch(fresh, batch),
+        predict_batch(model, batch),
         "a fresh model with the trained weights predicts something else",
         "keep everything that prediction reads in parameters or buffers",
     )
@@ -330,7 +342,7 @@ def check_state(entry: ModelEntry) -> None:
 def check_training_only(entry: ModelEntry) -> None:
     """Prediction does not read what `training_only` names."""
     model, batch = _trial(entry)
-    expected = predict(model, batch)
+    expected = predict_batch(model, batch)
     for prefix in model.training_only():
         named = [
             value
@@ -342,7 +354,7 @@ def check_training_only(entry: ModelEntry) -> None:
         for value in named:
             torch.nn.init.constant_(value, torch.nan)
     _expect_equal(
-        predict(model, batch),
+        predict_batch(model, batch),
         expected,
         "the prediction needs parameters that training_only names",
         "name only what prediction does not read",
@@ -355,10 +367,10 @@ def check_learning(entry: ModelEntry) -> None:
     model, batch = _trial(entry, samples=12)
 
     def loss() -> float:
-        return model.task.loss(predict(model, batch), batch.label).item()
+        return model.task.loss(predict_batch(model, batch), batch.label).item()
 
     first = loss()
-    for step, _ in enumerate(steps(model, TinyBatches(batch), epochs=30), start=1):
+    for step, _ in enumerate(steps(model, tiny_batches(batch), epochs=30), start=1):
         if step % 4 == 0 and loss() < 0.8 * first:
             return
     raise BrokenPromise(
@@ -373,8 +385,10 @@ def check_capture(entry: ModelEntry) -> None:
     if entry.no_capture:
         return
     model, batch = _trial(entry, samples=12)
-    batches = TinyBatches(batch)
-    model.start_training(batches)
+    batches = tiny_batches(batch)
+    step = Step.begin(model, batches, TrainConfig())
+    if step is None:
+        return
     model.start_epoch(1, batches)
     model.train()
     mode = FakeTensorMode()  # its tensors have shapes and no values
@@ -383,14 +397,11 @@ def check_capture(entry: ModelEntry) -> None:
             for name, value in store.items():
                 if value is not None:
                     store[name] = mode.from_tensor(value)  # type: ignore[assignment]
-    step = next(iter(batches))._map(mode.from_tensor)
+    fake = next(iter(batches))._map(mode.from_tensor)
     try:
         with mode:
-            output: Output = model(step)
-            loss = model.loss(output, step)
-            if loss.requires_grad:
-                loss.backward()  # type: ignore[no-untyped-call]
-            model.after_step(output, step)
+            output, _ = step.differentiate(fake)
+            model.after_step(output, fake)
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
         raise BrokenPromise(
             f"a training step waits for values on the host ({error}); replace .item(), boolean "
@@ -465,14 +476,16 @@ def _silent(model: Model, batch: Batch, other: Batch) -> list[str]:
     Raises:
         BrokenPromise: something that is not declared changes it.
     """
-    expected = predict(model, batch)
+    expected = predict_batch(model, batch)
     names = (*MODALITIES, *batch.extra)
     cases = {name: batch.with_stream(name, other.stream(name)) for name in names}
     tokens = {name: getattr(other, name) for name in ("token_ids", "token_mask", "token_words")}
     cases["text"] = replace(cases["text"], **tokens)
     cases["the label"] = replace(batch, label=other.label)
     cases["the place in the split"] = replace(batch, index=batch.index.flip(0))
-    moved = {name: _difference(predict(model, case), expected) for name, case in cases.items()}
+    moved = {
+        name: _difference(predict_batch(model, case), expected) for name, case in cases.items()
+    }
     for name, difference in moved.items():
         if name not in model.modalities and difference > 0:
             raise BrokenPromise(
@@ -484,7 +497,7 @@ def _silent(model: Model, batch: Batch, other: Batch) -> list[str]:
 
 def _expect_predictions(entry: ModelEntry, task: Task) -> None:
     for samples in (1, 6):
-        prediction = predict(*_trial(entry, task=task, samples=samples))
+        prediction = predict_batch(*_trial(entry, task=task, samples=samples))
         shape = (samples,) if task.kind == "regression" else (samples, task.outputs)
         if prediction.shape != shape or prediction.dtype != torch.float32:
             raise BrokenPromise(
@@ -497,7 +510,7 @@ def _expect_predictions(entry: ModelEntry, task: Task) -> None:
 
 def _expect_losses(entry: ModelEntry, task: Task) -> None:
     model, batch = _trial(entry, task=task)
-    for loss in steps(model, TinyBatches(batch), epochs=2):
+    for loss in steps(model, tiny_batches(batch), epochs=2):
         _expect_finite(loss, f"the loss of a {task.kind} task")
 
 

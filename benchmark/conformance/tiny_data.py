@@ -11,10 +11,11 @@ from torch import Tensor
 from benchmark.batch import MODALITIES, Batch, Stream
 from benchmark.build import build_model
 from benchmark.config import TrainConfig
-from benchmark.errors import UserError
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Dims, Model
 from benchmark.registry import ModelEntry
 from benchmark.task import Task, regression
+from benchmark.training.batches import SplitBatches
+from benchmark.training.step import Step
 
 # Three different widths and lengths, so that a swapped axis or modality fails at once.
 WIDTHS = {"text": 7, "audio": 5, "vision": 9}
@@ -82,28 +83,9 @@ def tiny_batch(dims: Dims, samples: int = 6, seed: int = 0) -> Batch:
     )
 
 
-class TinyBatches:
-    """A training split of a few samples in a fixed order, for the hooks of a model."""
-
-    def __init__(self, split: Batch, batch_size: int = 6):
-        self._split = split
-        self.batch_size = min(batch_size, len(split))
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return len(self._split)
-
-    def whole(self) -> Batch:
-        """All samples as one batch."""
-        return self._split
-
-    def __iter__(self) -> Iterator[Batch]:
-        if self.batch_size == self.samples:
-            yield self._split
-            return
-        for index in torch.split(torch.arange(self.samples), self.batch_size):
-            yield self._split.select(index)
+def tiny_batches(split: Batch, batch_size: int = 6) -> SplitBatches:
+    """A training split of a few samples in its own order, for the hooks of a model."""
+    return SplitBatches(split, batch_size)
 
 
 def build(entry: ModelEntry, dims: Dims, seed: int = 0) -> Model:
@@ -115,46 +97,16 @@ def build(entry: ModelEntry, dims: Dims, seed: int = 0) -> Model:
     return build_model(entry.cls, dims, {**settings, **entry.smoke})
 
 
-def predict(model: Model, batch: Batch) -> Tensor:
-    """Predictions in evaluation mode.
-
-    Raises:
-        UserError: `forward` returns something else than an `Output`.
-    """
-    model.eval()
-    with torch.no_grad():
-        output = model(batch)
-    if not isinstance(output, Output):
-        raise UserError(
-            f"forward returns {type(output).__name__}, expected benchmark.Output(prediction)"
-        )
-    return output.prediction
-
-
-def steps(model: Model, batches: TinyBatches, epochs: int) -> Iterator[Tensor]:
-    """Train as the harness does; yields the loss of each step while its gradients are there.
-
-    Raises:
-        UserError: the loss is no scalar.
-    """
-    model.start_training(batches)
-    groups = model.param_groups(TrainConfig(lr=3e-3))
-    if not groups:
+def steps(model: Model, batches: SplitBatches, epochs: int) -> Iterator[Tensor]:
+    """Train as the harness does; yields the loss of each step while its gradients are there."""
+    step = Step.begin(model, batches, TrainConfig(lr=3e-3), epochs=epochs)
+    if step is None:
         return
-    optimiser = torch.optim.Adam(groups)
     for epoch in range(1, epochs + 1):
         model.start_epoch(epoch, batches)
         for batch in batches:
             model.train()
-            output = model(batch)
-            loss = model.loss(output, batch)
-            if loss.ndim:
-                raise UserError(f"loss returns shape {tuple(loss.shape)}, expected a scalar")
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            model.after_step(output, batch)
-            yield loss.detach()
+            yield step(batch)
 
 
 def tensors(batch: Batch) -> dict[str, Tensor]:

@@ -18,7 +18,6 @@ from benchmark.cost.flops import count_macs, text_encoders
 from benchmark.cost.latency import latency, lengths, throughput
 from benchmark.cost.quiet import Watch
 from benchmark.cost.workload import (
-    Pool,
     duplicate,
     full_length,
     random_batch,
@@ -32,6 +31,7 @@ from benchmark.errors import told
 from benchmark.evaluation import EvaluationContext
 from benchmark.model import Model
 from benchmark.registry import register_evaluation
+from benchmark.training.batches import SplitBatches
 
 T = TypeVar("T")
 TIME_BOX = 0.05  # seconds for further training steps
@@ -203,15 +203,15 @@ def _training(context: EvaluationContext) -> tuple[list[str], dict[str, Any] | N
         return [], None
     model, device = duplicate(context.model), context.device
     size = min(context.config.batch_size, len(context.dataset.train))
-    # One batch is the whole pool: some losses need a sample's outputs of an earlier epoch.
+    # One batch is the whole split: some losses need a sample's outputs of an earlier epoch.
     centre = context.dataset.task.centre
     batch = random_batch(
         context.dataset.train, size, seed=context.seed, device=device, centre=centre
     )
-    pool = Pool(batch, size)
+    batches = SplitBatches(batch, size)
     alive: set[str] = set()
     times: list[float] = []
-    for step in training_steps(model, pool, context.config, context.protocol.precision):
+    for step in training_steps(model, batches, context.config, context.protocol.precision):
         times.append(seconds(step, device))
         if len(times) <= TRAINING_STEPS:
             alive |= {

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.batch import Batch
-from benchmark.cost.workload import autocast
 from benchmark.model import Model
+from benchmark.training.predict import predict_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,14 @@ def count_macs(model: Model, batch: Batch, *, precision: str = "fp32") -> Count:
         precision: `bf16` runs under autocast; the count is the same.
     """
     counter = _Counter()
-    training = model.training
     fast = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
     # The fast path of a transformer layer is one operator that hides all its products.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with (
-            inside_encoders(model, counter.enter, counter.leave),
-            torch.no_grad(),
-            autocast(batch.index.device, precision),
-            counter,
-        ):
-            model(batch)
+        with inside_encoders(model, counter.enter, counter.leave), counter:
+            predict_batch(model, batch, precision=precision)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        model.train(training)
     return Count(counter.macs, counter.encoder_macs, tuple(sorted(counter.uncounted)))
 
 

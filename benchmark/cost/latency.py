@@ -12,8 +12,9 @@ import torch
 from benchmark.batch import Batch
 from benchmark.cost.flops import inside_encoders, text_encoders
 from benchmark.cost.quiet import Watch
-from benchmark.cost.workload import autocast, seconds, synchronise, take
+from benchmark.cost.workload import seconds, synchronise, take
 from benchmark.evaluation import EvaluationContext
+from benchmark.training.predict import evaluating
 
 BATCH_SIZES = (1, 8, 32, 128)
 LATENCY_SAMPLES = 200
@@ -40,8 +41,7 @@ def latency(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
     batches = [
         samples.select(index) for index in torch.arange(count, device=context.device).chunk(count)
     ]
-    model.eval()
-    with torch.inference_mode(), autocast(context.device, context.protocol.precision):
+    with evaluating(model, context.device, protocol.precision):
         for call in range(protocol.warmup_calls):
             model(batches[call % count])
         times: list[float] = []
@@ -111,8 +111,7 @@ def throughput(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
     samples = take(valid, chosen).batch(context.device)
     speeds: dict[str, float] = {}
     rest: dict[str, float] = {}
-    model.eval()
-    with torch.inference_mode(), autocast(context.device, context.protocol.precision):
+    with evaluating(model, context.device, context.protocol.precision):
         for size in BATCH_SIZES:
             batch = samples.select(samples.index[:size])
             model(batch)

@@ -23,10 +23,12 @@ import torch
 from benchmark.batch import Batch
 from benchmark.build import build_model
 from benchmark.config import TrainConfig
-from benchmark.cost.workload import Pool, infer, training_steps
+from benchmark.cost.workload import training_steps
 from benchmark.errors import told
 from benchmark.model import Dims, Model
 from benchmark.processes import end_with_parent
+from benchmark.training.batches import SplitBatches
+from benchmark.training.predict import predict_batch
 
 MIB = 2**20
 LONGEST = 900.0  # seconds after which a measurement is given up
@@ -74,9 +76,10 @@ class Job:
     def work(self, model: Model, batch: Batch) -> None:
         """What is measured."""
         if not self.training:
-            infer(model, batch, self.precision)
+            predict_batch(model, batch, precision=self.precision)
             return
-        steps = training_steps(model, Pool(batch, len(batch)), self.config, self.precision)
+        batches = SplitBatches(batch, len(batch))
+        steps = training_steps(model, batches, self.config, self.precision)
         for _ in range(2):  # from the second step on, the optimiser's state is there
             next(steps)()
 

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,28 +14,9 @@ from numpy.typing import NDArray
 from benchmark.batch import Batch, Stream
 from benchmark.config import TrainConfig
 from benchmark.datasets.dataset import Sequences, Split, Tokens
-from benchmark.model import Model, Output
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Training samples that hooks see instead of the split; `index` runs over them."""
-
-    split: Batch
-    batch_size: int
-
-    @property
-    def samples(self) -> int:
-        """Samples of the pool."""
-        return len(self.split)
-
-    def whole(self) -> Batch:
-        """All of them."""
-        return self.split
-
-    def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, self.samples, self.batch_size):
-            yield self.split.select(self.split.index[start : start + self.batch_size])
+from benchmark.model import Model
+from benchmark.training.batches import SplitBatches
+from benchmark.training.step import Step
 
 
 def duplicate(model: Model) -> Model:
@@ -47,43 +28,23 @@ def duplicate(model: Model) -> Model:
     return copied
 
 
-def infer(model: Model, batch: Batch, precision: str) -> None:
-    """One forward pass in evaluation mode."""
-    model.eval()
-    with torch.inference_mode(), autocast(batch.index.device, precision):
-        model(batch)
-
-
 def training_steps(
-    model: Model, pool: Pool, config: TrainConfig, precision: str
-) -> Iterator[Callable[[], None]]:
-    """Training steps of a model with Adam over its own parameter groups, one an epoch, endlessly.
+    model: Model, batches: SplitBatches, config: TrainConfig, precision: str
+) -> Iterator[Callable[[], object]]:
+    """Training steps of a model, one an epoch, endlessly; none where it has nothing to train.
 
     Yields:
-        A function that runs forward, backward and the optimiser's step, to be called once. Hooks
-        run around it, so that losses which sleep in the first epoch wake up.
+        A function that runs the step, to be called once. The hook before an epoch runs before it,
+        so that losses which sleep in the first epoch wake up.
     """
+    step = Step.begin(model, batches, config, precision=precision, epochs=config.epochs)
     model.train()
-    optimizer = torch.optim.Adam(model.param_groups(config))
-    outputs: list[Output] = []
-
-    def step(batch: Batch) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(batch.index.device, precision):
-            output: Output = model(batch)
-            loss = model.loss(output, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        outputs[:] = [output]
-
-    model.start_training(pool)
     epoch = 0
-    while True:
-        for batch in pool:
+    while step is not None:
+        for batch in batches:
             epoch += 1
-            model.start_epoch(epoch, pool)
+            model.start_epoch(epoch, batches)
             yield partial(step, batch)
-            model.after_step(outputs.pop(), batch)
 
 
 def random_batch(
@@ -129,11 +90,6 @@ def take(split: Split, index: NDArray[np.int64]) -> Split:
         extra={name: sequences(values) for name, values in split.extra.items()},
         oracle=None,
     )
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context of the protocol's precision."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def seconds(function: Callable[[], Any], device: torch.device) -> float:

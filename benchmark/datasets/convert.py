@@ -1,13 +1,13 @@
-"""Import a foreign layout once: a pickle of MMSA, or a plain folder of npz files."""
+"""Import a dataset of any layout once into the native one."""
 
 import os
 from pathlib import Path
 
+from benchmark.datasets.dataset import SPLITS
 from benchmark.datasets.labels import neutral_sentence
-from benchmark.datasets.load import find_source
-from benchmark.datasets.native import write_dataset
-from benchmark.datasets.readers.mmsa import import_mmsa
-from benchmark.datasets.source import SPLITS, need_splits
+from benchmark.datasets.native import refuse_existing, write_dataset
+from benchmark.datasets.reader import find_reader
+from benchmark.datasets.source import need_splits
 from benchmark.naming import check_name
 
 
@@ -15,7 +15,7 @@ def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
     """Write a native dataset folder.
 
     Args:
-        path: a pickle file of MMSA, or a folder that `load_dataset` reads.
+        path: a file or folder that a reader recognises.
         folder: to be made; it must not be there yet.
         name: of the new dataset.
 
@@ -27,11 +27,10 @@ def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
             behind.
     """
     check_name("the dataset", name)
-    if not os.path.isdir(path):
-        report = import_mmsa(path, folder, name)
-        sizes = "/".join(str(report.sizes[split]) for split in SPLITS)
-        return [f"read {report.known or 'an unknown file'}: {sizes} samples", *report.notes]
-    source = find_source(str(path.resolve()))
+    refuse_existing(folder)
+    if os.path.isdir(path):
+        path = path.resolve()
+    source = find_reader(path).open(path, "", name)
     need_splits(source)
     write_dataset(
         folder,
@@ -40,11 +39,12 @@ def import_dataset(path: Path, folder: Path, name: str) -> list[str]:
         splits={split: source.read(split) for split in SPLITS},
         vocabulary=source.vocabulary,
         encoder=source.encoder,
-        provenance=dict(source.provenance),
+        provenance=source.provenance,
+        **source.facts,
     )
     sizes = "/".join(str(source.sizes[split]) for split in SPLITS)
-    found = [f"read a {source.format} folder: {sizes} samples"]
-    if source.task.kind == "regression":
-        assumed = source.provenance.get("neutral") == "assumed"
-        found.append(neutral_sentence(source.task, assumed))
-    return found
+    said = [f"read {source.title}: {sizes} samples", *source.notes]
+    if source.task.kind == "regression" and "neutral" in source.provenance:
+        assumed = source.provenance["neutral"] == "assumed"
+        said.append(neutral_sentence(source.task, assumed))
+    return said

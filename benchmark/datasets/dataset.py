@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.batch import Batch, Stream
+from benchmark.batch import MODALITIES, Batch, Stream
 from benchmark.model import Dims
 from benchmark.task import Task
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Strings = NDArray[np.str_]
+
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +103,21 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The names of all streams, the further ones last."""
+        return (*MODALITIES, *self.extra)
+
     def sequences(self, modality: str) -> Sequences:
         """The sequences of one modality."""
         found: Sequences = (
-            getattr(self, modality)
-            if modality in ("text", "audio", "vision")
-            else self.extra[modality]
+            getattr(self, modality) if modality in MODALITIES else self.extra[modality]
         )
         return found
 
     def with_sequences(self, modality: str, sequences: Sequences) -> "Split":
         """The same split with one modality replaced."""
-        if modality in ("text", "audio", "vision"):
+        if modality in MODALITIES:
             change: dict[str, Any] = {modality: sequences}
         else:
             change = {"extra": {**self.extra, modality: sequences}}

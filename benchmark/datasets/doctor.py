@@ -1,7 +1,6 @@
 """The doctor: findings about a dataset, each a sentence that says what to do."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,35 +10,14 @@ from typing import Literal
 import numpy as np
 
 from benchmark.batch import MODALITIES
-from benchmark.datasets.dataset import Dataset, Split
+from benchmark.datasets.checks import refuse_broken
+from benchmark.datasets.dataset import SPLITS, Dataset, Split
 from benchmark.datasets.folds import SUFFIX, count_folds
+from benchmark.datasets.known import family, published
 from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source, load_dataset
-from benchmark.datasets.source import SPLITS, refuse_broken
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import shown
-
-# Published sizes of train, valid and test by the first word of a dataset's name.
-KNOWN_SIZES: dict[str, tuple[tuple[int, int, int], ...]] = {
-    "mosi": ((1284, 229, 686), (1283, 229, 686), (1283, 214, 686), (1281, 229, 685)),
-    "mosei": ((16326, 1871, 4659), (16322, 1871, 4659), (16315, 1871, 4654)),
-    "sims": ((1368, 456, 457),),
-    "simsv2": ((2722, 647, 1034),),
-    "iemocap": ((2717, 798, 938),),
-    "mmmo": ((220, 40, 80),),
-    "youtube": ((173, 36, 60),),
-    "pom": ((600, 100, 203),),
-    "urfunny": ((10598, 2626, 3290),),
-}
-# Widths of audio and vision that come with text of 768 (MMSA) or 300 (MulT) features.
-KNOWN_WIDTHS: dict[tuple[str, int], tuple[int, int]] = {
-    ("mosi", 768): (5, 20),
-    ("mosi", 300): (5, 20),
-    ("mosei", 768): (74, 35),
-    ("mosei", 300): (74, 35),
-    ("sims", 768): (33, 709),
-    ("iemocap", 300): (74, 35),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,39 +89,36 @@ def _check(dataset: Dataset, splits: tuple[Split, ...]) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.index(finding.level))
 
 
-def _family(dataset: Dataset) -> str:
-    return re.split(r"[^a-z0-9]", dataset.name.lower())[0]
-
-
 def _sizes(dataset: Dataset, splits: tuple[Split, ...]) -> Iterator[Finding]:
     sizes = tuple(len(split) for split in splits)
     shown = "/".join(map(str, sizes))
-    known = KNOWN_SIZES.get(_family(dataset))
+    known = published(dataset.name).sizes
     if len(splits) != len(SPLITS) or splits[0].name != SPLITS[0]:
         total = sum(sizes)
         yield Finding("ok", f"{total} samples in {len(splits)} folds of {shown}")
-    elif known is None:
+    elif not known:
         yield Finding("ok", f"{shown} samples for training, validation and test")
     elif sizes in known:
-        yield Finding("ok", f"{shown} samples, a published split of {_family(dataset)}")
+        yield Finding("ok", f"{shown} samples, a published split of {family(dataset.name)}")
     else:
-        published = ", ".join("/".join(map(str, option)) for option in known)
+        options = ", ".join("/".join(map(str, option)) for option in known)
         yield Finding(
             "warning",
-            f"{shown} samples is no published split of {_family(dataset)} ({published}); do not "
+            f"{shown} samples is no published split of {family(dataset.name)} ({options}); do not "
             f"put results beside published ones",
         )
 
 
 def _widths(dataset: Dataset) -> Iterator[Finding]:
     text, audio, vision = dataset.dims.inputs
-    known = KNOWN_WIDTHS.get((_family(dataset), text))
+    known = published(dataset.name).widths.get(text)
     complete = all(dataset.train.sequences(name).lengths.any() for name in MODALITIES)
     if known is not None and complete and (audio, vision) != known:
         yield Finding(
             "warning",
             f"audio and vision have {audio} and {vision} features, the usual files of "
-            f"{_family(dataset)} {known[0]} and {known[1]}; say beside the results which these are",
+            f"{family(dataset.name)} {known[0]} and {known[1]}; say beside the results which "
+            f"these are",
         )
 
 
@@ -277,7 +252,7 @@ def _absent(splits: tuple[Split, ...]) -> Iterator[Finding]:
 def _padding(splits: tuple[Split, ...]) -> Iterator[Finding]:
     clean = True
     for split in splits:
-        for name in (*MODALITIES, *split.extra):
+        for name in split.modalities:
             stream = split.sequences(name)
             count = int((stream.values[~stream.mask] != 0).any(axis=1).sum())
             if count:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.config import digest
-from benchmark.datasets.dataset import Sequences, Split, Strings
-from benchmark.datasets.source import SPLITS, Source, refuse_broken
+from benchmark.datasets.checks import refuse_broken
+from benchmark.datasets.dataset import SPLITS, Sequences, Split, Strings
+from benchmark.datasets.source import Source
 from benchmark.errors import NotFound, UserError
 
 SUFFIX = "@folds"

@@ -4,14 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import NotFound, UserError, unknown
 from benchmark.naming import clipped, shown
 from benchmark.task import KINDS, MOST_NAMES, WIDEST, Task, multiclass, multilabel, regression
-
-TOLERANCE = 1e-4  # a label that float32 carried over the edge of its range is no mistake
 
 Array = NDArray[Any]
 
@@ -249,86 +246,3 @@ def neutral_sentence(task: Task, assumed: bool) -> str:
         f"neutral label {task.neutral:g}, assumed as the middle of [{task.low:g}, {task.high:g}]; "
         f"state it in dataset.json as labels.neutral"
     )
-
-
-def refuse_labels(place: str, label: Array, task: Task) -> None:
-    """Stop at labels that the task cannot have.
-
-    Args:
-        place: the split in words, with which the sentence begins.
-        label: as it was stored, of any type and shape.
-        task: what it should be.
-
-    Raises:
-        UserError: no numbers, another shape, not finite, out of range, or no such class.
-    """
-    if label.dtype.kind not in "fiub":
-        text = label.dtype.kind in "US" and label.size
-        what = (
-            f"text, for example {shown(str(label.flat[0]))}" if text else f"of type {label.dtype}"
-        )
-        raise UserError(f"{place} has labels that are {what}; {_numbers(task)}")
-    _refuse_shape(place, label, task)
-    label = label.astype(np.float64)
-    if not np.isfinite(label).all():
-        raise UserError(f"{place} has NaN or infinite labels; drop these samples")
-    if task.kind == "regression":
-        _refuse_outside(place, label, task)
-    elif task.kind == "multilabel":
-        wrong = label[~np.isin(label, (0, 1))]
-        if wrong.size:
-            raise UserError(
-                f"{place} has {wrong.size} yes-no labels that are neither 0 nor 1, for example "
-                f"{wrong[0]:g}; write 1 for yes and 0 for no"
-            )
-    else:
-        _refuse_classes(place, label, task)
-
-
-def _numbers(task: Task) -> str:
-    if task.kind == "regression":
-        return f"write numbers in [{task.low:g}, {task.high:g}]"
-    if task.kind == "multilabel":
-        return "write 1 for yes and 0 for no"
-    return f"write the number of the class, from 0, in the order {', '.join(task.names[:10])}"
-
-
-def _refuse_shape(place: str, label: Array, task: Task) -> None:
-    several = task.kind == "multilabel"
-    if label.ndim and label.shape[1:] == ((len(task.names),) if several else ()):
-        return
-    if several:
-        advice = f"several yes-no labels need (samples, {len(task.names)}), one column a name"
-    elif label.ndim == 2 and label.shape[1] == 1:
-        advice = f"a {task.kind} needs (samples,), write label[:, 0]"
-    elif label.ndim == 2 and task.kind == "multiclass":
-        advice = "a multiclass needs (samples,), write label.argmax(axis=1) if it is one-hot"
-    else:
-        advice = f"a {task.kind} needs (samples,), one label a sample"
-    raise UserError(f"{place} has labels of shape {label.shape}; {advice}")
-
-
-def _refuse_outside(place: str, label: Array, task: Task) -> None:
-    outside = (label < task.low - TOLERANCE) | (label > task.high + TOLERANCE)
-    if outside.any():
-        raise UserError(
-            f"{place} has {int(outside.sum())} labels outside [{task.low:g}, {task.high:g}], they "
-            f"reach from {label.min():g} to {label.max():g}; correct the labels or labels.range in "
-            f"dataset.json"
-        )
-
-
-def _refuse_classes(place: str, label: Array, task: Task) -> None:
-    fraction = label[label != np.rint(label)]
-    if fraction.size:
-        raise UserError(
-            f"{place} has classes that are no whole numbers, for example {fraction[0]:g}; "
-            f"{_numbers(task)}"
-        )
-    beyond = label[(label < 0) | (label >= len(task.names))]
-    if beyond.size:
-        raise UserError(
-            f"{place} has {beyond.size} labels of class {beyond[0]:g}, but the classes go from 0 "
-            f"to {len(task.names) - 1}; correct the labels or name all classes as labels.names in "
-            f"dataset.json"
-        )

@@ -1,4 +1,4 @@
-"""Load a dataset by name: the embedded one, a native folder, or a plain folder of npz files."""
+"""Load a dataset by name: the embedded one, or a folder of any layout that has a reader."""
 
 import os
 import re
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.batch import MODALITIES
-from benchmark.datasets.dataset import Dataset
+from benchmark.datasets.checks import refuse_broken
+from benchmark.datasets.dataset import SPLITS, Dataset
 from benchmark.datasets.folds import count_folds, take_fold
-from benchmark.datasets.native import is_native_folder, open_store
-from benchmark.datasets.readers.npz_folder import WHOLE, is_npz_folder, open_npz
-from benchmark.datasets.readers.word_vectors import read_word_vectors
-from benchmark.datasets.source import SPLITS, Source, assemble, refuse_broken
+from benchmark.datasets.reader import find_reader, is_dataset
+from benchmark.datasets.source import Source, assemble
 from benchmark.datasets.synthetic import synthetic_source
 from benchmark.datasets.tokens import MAX_TOKENS
 from benchmark.errors import NotFound, UserError, unknown
@@ -27,7 +26,7 @@ class DatasetInfo:
 
     Attributes:
         name: to be given to `load_dataset`.
-        format: `embedded`, `native` or `npz`.
+        format: `embedded`, or the name of its reader.
         task: its kind, with range or number of classes.
         sizes: samples of each split; of `all` where the dataset has folds and no splits.
         dims: features of each modality; 0 where it is missing.
@@ -150,7 +149,7 @@ def list_datasets(data: Path | str | None = None) -> list[DatasetInfo]:
     root = _root(data)
     infos = [_describe(synthetic_source())]
     for folder in [] if root is None else _folders(root):
-        if not _is_dataset(folder) and not (folder / "dataset.json").is_file():
+        if not is_dataset(folder) and not (folder / "dataset.json").is_file():
             continue
         try:
             infos.append(_describe(_open(folder), folder.name))
@@ -174,50 +173,11 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _dataset_names(root: Path | None) -> list[str]:
-    return [] if root is None else [path.name for path in _folders(root) if _is_dataset(path)]
-
-
-def _is_dataset(folder: Path) -> bool:
-    """Whether it looks like a dataset, without opening it."""
-    return is_native_folder(folder) or is_npz_folder(folder)
+    return [] if root is None else [path.name for path in _folders(root) if is_dataset(path)]
 
 
 def _open(folder: Path, label: str = "") -> Source:
-    """Open a folder of any known layout.
-
-    Raises:
-        UserError: it is no dataset, or a broken one.
-    """
-    if is_native_folder(folder):
-        if label:
-            raise NotFound(
-                f"{folder.name!r} is native and has one label, got {label!r}; choose the label of "
-                f"a plain folder, or before an import as labels.column in its dataset.json"
-            )
-        return open_store(folder)
-    if is_npz_folder(folder):
-        return open_npz(folder, label)
-    raise UserError(f"{shown(folder.name)} is no dataset: {_what_is_missing(folder)}")
-
-
-def _what_is_missing(folder: Path) -> str:
-    vectors = read_word_vectors(folder)
-    if vectors is not None:
-        return (
-            f"it holds {len(vectors.rows)} word vectors, which a dataset with transcripts takes as "
-            f'"word_vectors": "{folder.name}" in its dataset.json'
-        )
-    for name in (*SPLITS, WHOLE):
-        path = folder / f"{name}.npz"
-        if path.exists() and not path.is_file():
-            return f"{path.name} is no file but a folder, pipe or device; put an npz file there"
-    absent = [f"{name}.npz" for name in SPLITS if not (folder / f"{name}.npz").is_file()]
-    if len(absent) < len(SPLITS):
-        return f"it lacks {' and '.join(absent)}; every split is one npz file"
-    return (
-        "it has neither a native dataset.json nor train.npz, valid.npz and test.npz nor one "
-        "all.npz with an array fold; docs/data.md shows these layouts"
-    )
+    return find_reader(folder, in_place=True).open(folder, label, "")
 
 
 def _describe(source: Source, name: str = "") -> DatasetInfo:

@@ -1,50 +1,23 @@
-"""The native folder: `dataset.json` and one memory-mapped `.npy` file for each array of a split."""
+"""Write the native folder: `dataset.json` and one `.npy` file for each array of a split."""
 
-import glob
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.atomic import hold, remove_dead
+from benchmark.atomic import write_folder
 from benchmark.batch import MODALITIES
-from benchmark.config import digest
-from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens, Vocabulary
-from benchmark.datasets.manifest import (
-    MOST_TOKENS,
-    WORDS,
-    Manifest,
-    StoredVocabulary,
-    garbled,
-    parse,
-    read_array,
-    refuse_outside,
-    refuse_type,
-)
-from benchmark.datasets.readers.files import file_digest, named, read_manifest
-from benchmark.datasets.source import SPLITS, Source, assemble
+from benchmark.datasets.dataset import SPLITS, Sequences, Split, Vocabulary
+from benchmark.datasets.files.regular import file_digest
 from benchmark.errors import UserError
-from benchmark.naming import check_name, clipped, shown
+from benchmark.naming import check_name
 from benchmark.task import Task
 
 FORMAT = "affectbench-1"
-
-
-def is_native_folder(folder: Path) -> bool:
-    """Whether a folder says that it is of this format, or cannot say because its file is broken."""
-    if not (folder / "dataset.json").is_file():
-        return False
-    try:
-        return str(read_manifest(folder).get("format", "")).startswith("affectbench")
-    except UserError:
-        return True
 
 
 def write_dataset(
@@ -81,8 +54,7 @@ def write_dataset(
     """
     target = Path(folder)
     check_name("the dataset", name)
-    if os.path.lexists(target):
-        raise UserError(f"{target.name!r} is already there; remove it or choose another name")
+    refuse_existing(target)
     if set(splits) != set(SPLITS):
         raise UserError(f"a dataset needs the splits {', '.join(SPLITS)}, got {', '.join(splits)}")
     manifest: dict[str, Any] = {
@@ -92,7 +64,7 @@ def write_dataset(
         "splits": {split: len(splits[split]) for split in SPLITS},
         "dims": {
             modality: splits["train"].sequences(modality).values.shape[2]
-            for modality in (*MODALITIES, *splits["train"].extra)
+            for modality in splits["train"].modalities
         },
         "features": dict(features or {}),
         "padding": dict(padding or {}),
@@ -101,33 +73,26 @@ def write_dataset(
         "encoder": encoder,
         "vocabulary": None if vocabulary is None else _vocabulary_values(vocabulary),
     }
-    temporary: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held:
-            with hold(target.parent):
-                remove_dead(target.parent, f".{glob.escape(target.name)}-*.part")
-                temporary = _make_part(target)
-                held.enter_context(hold(temporary))
-            manifest["arrays"] = _write_arrays(temporary, splits)
-            _write_synced(temporary / "dataset.json", json.dumps(manifest, indent=1).encode())
-            temporary.chmod(0o755)
-            _sync_folder(temporary)
-            temporary.rename(target)
-            _sync_folder(target.parent)
+        with write_folder(target) as part:
+            manifest["arrays"] = _write_arrays(part, splits)
+            (part / "dataset.json").write_bytes(json.dumps(manifest, indent=1).encode())
     except OSError as error:
         raise UserError(
             f"{target.name!r} could not be written ({error.strerror or error}); nothing was left "
             f"behind, free some space or choose another folder"
         ) from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
-def _make_part(target: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=".part", dir=target.parent))
+def refuse_existing(folder: Path) -> None:
+    """Stop where a dataset is to be written and something is.
+
+    Raises:
+        UserError: something is.
+    """
+    if os.path.lexists(folder):
+        raise UserError(f"{folder.name!r} is already there; remove it or choose another name")
 
 
 def _vocabulary_values(vocabulary: Vocabulary) -> dict[str, int]:
@@ -142,8 +107,6 @@ def _write_arrays(folder: Path, splits: Mapping[str, Split]) -> dict[str, dict[s
             file = f"{split}.{key}.npy"
             with (folder / file).open("wb") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
             written[file] = {
                 "shape": list(array.shape),
                 "dtype": array.dtype.str,
@@ -183,166 +146,3 @@ def _pair(name: str, sequences: Sequences) -> dict[str, NDArray[Any]]:
         name: sequences.values.astype(np.float32, copy=False),
         f"{name}_lengths": sequences.lengths.astype(np.int64),
     }
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def read_dataset(folder: Path | str, *, standardise: tuple[str, ...] = ()) -> Dataset:
-    """A native folder as a dataset, as it was written unless streams are to be scaled.
-
-    Raises:
-        UserError: the folder is broken.
-    """
-    return assemble(open_store(Path(folder)), standardise=standardise)
-
-
-def open_store(folder: Path) -> Source:
-    """Look at a native folder; arrays are mapped split by split and checked against their hashes.
-
-    Raises:
-        UserError: `dataset.json` is broken or of another version.
-    """
-    manifest = read_manifest(folder)
-    if manifest.get("format") != FORMAT:
-        raise UserError(
-            f"{shown(folder.name)} has format {shown(manifest.get('format'))}, this version reads "
-            f"{FORMAT!r}; import the data again"
-        )
-    known = parse(folder, manifest)
-    stated = manifest.get("labels", {}).get("neutral")  # as written: it is part of the digest
-    task = known.task | ({} if stated is None else {"neutral": stated})
-    neutral = known.provenance.get("neutral", "stated") if stated is None else "stated"
-    return Source(
-        name=named(folder, manifest),
-        task=_task(folder, task),
-        format="native",
-        sizes=known.splits.model_dump(),
-        read=lambda split: _read_split(folder, split, known),
-        read_ids=lambda split: read_array(folder, f"{split}.ids.npy", known.arrays),
-        digest=digest([task, {file: entry.blake2 for file, entry in known.arrays.items()}]),
-        vocabulary=_vocabulary(folder, known),
-        encoder=known.encoder,
-        provenance={
-            **known.provenance,
-            **{key: manifest[key] for key in ("features", "padding", "licence")},
-            **({"neutral": neutral} if task.get("kind") == "regression" else {}),
-        },
-    )
-
-
-def _vocabulary(folder: Path, known: Manifest) -> Vocabulary | None:
-    if known.vocabulary is None:
-        return None
-    values = known.vocabulary.model_dump()
-    if any(values[name] >= values["size"] for name in values if name != "size"):
-        raise garbled(folder, "vocabulary, whose special ids are not below its size")
-    return Vocabulary(**values)
-
-
-def _task(folder: Path, values: dict[str, Any]) -> Task:
-    try:
-        return Task.from_dict(values)
-    except UserError as error:
-        raise UserError(f"dataset.json of {shown(folder.name)}: {error}") from None
-
-
-def _read_split(folder: Path, split: str, manifest: Manifest) -> Split:
-    files, size = manifest.arrays, getattr(manifest.splits, split)
-    keys = [
-        file.removeprefix(f"{split}.").removesuffix(".npy")
-        for file in files
-        if file.startswith(f"{split}.")
-    ]
-    arrays = {key: read_array(folder, f"{split}.{key}.npy", files) for key in keys}
-    required = {
-        "ids",
-        "label",
-        *(f"{name}{end}" for name in MODALITIES for end in ("", "_lengths")),
-    }
-    absent = sorted(required - set(keys))
-    if absent:
-        raise UserError(
-            f"the {split} split of {folder.name!r} has no array {absent[0]!r}; import it again"
-        )
-    for key, array in arrays.items():
-        place = clipped(f"{folder.name}/{split}.{key}.npy")
-        if array.shape[:1] != (size,):
-            raise UserError(
-                f"{place} has {len(array) if array.ndim else 'no'} rows for {size} samples; "
-                f"import the data again"
-            )
-        refuse_type(key, array, place)
-
-    def pair(name: str) -> Sequences:
-        place = clipped(f"{folder.name}/{split}.{name}.npy")
-        values, lengths = arrays[name], arrays.get(f"{name}_lengths")
-        if values.ndim != 3 or lengths is None or lengths.shape != values.shape[:1]:
-            raise UserError(
-                f"{place} has shape {values.shape}, not (samples, steps, features), or no lengths "
-                f"beside it; import the data again"
-            )
-        refuse_outside(f"{name}_lengths of {place}", lengths, 0, values.shape[1])
-        return Sequences(values, np.array(lengths))
-
-    def names(prefix: str) -> list[str]:
-        found = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
-        return [name for name in found if not name.endswith("_lengths")]
-
-    for name in names("unimodal_"):
-        if name not in MODALITIES:
-            raise UserError(
-                f"{folder.name!r} has labels of {shown(name)} alone; allowed: "
-                f"{', '.join(MODALITIES)}"
-            )
-    return Split(
-        name=split,
-        ids=arrays["ids"],
-        label=arrays["label"],
-        text=pair("text"),
-        audio=pair("audio"),
-        vision=pair("vision"),
-        tokens=_tokens(arrays, f"{folder.name}/{split}", manifest.vocabulary),
-        groups=arrays.get("groups"),
-        transcripts=arrays.get("transcripts"),
-        unimodal_labels={name: arrays[f"unimodal_{name}"] for name in names("unimodal_")},
-        extra={check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
-        oracle=arrays.get("oracle"),
-    )
-
-
-def _tokens(
-    arrays: Mapping[str, NDArray[Any]], place: str, vocabulary: StoredVocabulary | None
-) -> Tokens | None:
-    keys = ("token_ids", "token_lengths", "token_words")
-    there = [key for key in keys if key in arrays]
-    if not there:
-        return None
-    if len(there) < len(keys):
-        raise UserError(
-            f"{place} has {' and '.join(there)} alone; tokens need {', '.join(keys)}, import the "
-            f"data again"
-        )
-    ids, lengths, words = (arrays[key] for key in keys)
-    if ids.ndim != 2 or words.shape != ids.shape or lengths.shape != ids.shape[:1]:
-        raise UserError(
-            f"{place} has tokens of shape {ids.shape}, their lengths {lengths.shape} and words "
-            f"{words.shape}; import the data again"
-        )
-    size = MOST_TOKENS if vocabulary is None else vocabulary.size
-    refuse_outside(f"token_ids of {place}", ids, 0, size - 1)
-    refuse_outside(f"token_lengths of {place}", lengths, 0, ids.shape[1])
-    refuse_outside(f"token_words of {place}", words, -1, WORDS)
-    return Tokens(ids, np.array(lengths), words)

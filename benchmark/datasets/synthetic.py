@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.config import digest
 from benchmark.datasets.dataset import (
+    SPLITS,
     Dataset,
     Floats,
     Integers,
@@ -18,7 +19,7 @@ from benchmark.datasets.dataset import (
     Tokens,
     Vocabulary,
 )
-from benchmark.datasets.source import SPLITS, Source, assemble
+from benchmark.datasets.source import Source, assemble
 from benchmark.task import regression
 
 VERSION = 2  # to be raised when the same seed gives other data
@@ -69,13 +70,7 @@ class _World:
     vision: NDArray[np.float64]  # (D,)
 
 
-def make_synthetic(
-    seed: int = 0,
-    sizes: tuple[int, int, int] = SIZES,
-    *,
-    standardise: tuple[str, ...] = (),
-    text_encoder: str = "",
-) -> Dataset:
+def make_synthetic(seed: int = 0, sizes: tuple[int, int, int] = SIZES) -> Dataset:
     """A regression on [-3, 3] from three sequences of different lengths and widths.
 
     Each sample has one latent number a modality, of mean 0 and deviation about 1. In the text it is
@@ -96,12 +91,8 @@ def make_synthetic(
     Args:
         seed: decides everything.
         sizes: samples of the training, validation and test split.
-        standardise: streams scaled by the statistics of the training split.
-        text_encoder: as for `load_dataset`; empty keeps the planted vocabulary of 60 ids.
     """
-    return assemble(
-        synthetic_source(seed, sizes), standardise=standardise, text_encoder=text_encoder
-    )
+    return assemble(synthetic_source(seed, sizes))
 
 
 def synthetic_source(seed: int = 0, sizes: tuple[int, int, int] = SIZES) -> Source:

@@ -15,16 +15,22 @@ DECISIVE = (
         f"benchmark/{name}.py"
         for name in (
             *("batch", "build", "environment", "evaluation", "metrics", "model", "task"),
-            *("training/loop", "running/cell"),
+            "running/cell",
+            *(f"training/{part}" for part in ("batches", "loop", "optimiser", "predict", "step")),
             *(f"cost/{part}" for part in ("evaluation", "flops", "latency", "memory", "workload")),
             *(
                 f"datasets/{part}"
                 for part in (
-                    *("dataset", "folds", "labels", "manifest", "native", "source", "synthetic"),
-                    *("tokens", "readers/files", "readers/npz_folder", "readers/word_vectors"),
+                    *("dataset", "folds", "labels", "source", "synthetic", "tokens"),
+                    *("files/dataset_json", "files/manifest", "files/npz", "files/npz_part"),
+                    *("files/padding", "files/word_vectors"),
                 )
             ),
         )
+    ),
+    *(
+        f"benchmark/datasets/readers/{path.name}"
+        for path in sorted((ROOT / "benchmark/datasets/readers").glob("*.py"))
     ),
     *(
         f"robustness/{name}.py"

@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, 
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from benchmark.config import digest
-from benchmark.naming import check_name
+from benchmark.naming import check_name, shown
 from benchmark.records.measurements import Finite, Measurements, Metrics
+from benchmark.records.parts import PARTS
 
 # Since 2 the file holds digests of itself and of its arrays; since 3 measurements are typed.
 SCHEMA_VERSION = 3
@@ -23,12 +24,14 @@ class Cell(BaseModel):
         dataset: name of the dataset.
         fingerprint: hash of the dataset's arrays and tokeniser.
         seed: of initialisation, order and dropout.
-        part: `score` (trained, evaluated on the test split) or `cost` (timed alone, untrained).
+        part: `score` (trained, evaluated on the test split) or `cost` (timed alone, untrained), a
+            key of `PARTS`.
         settings: constructor arguments; a text encoder by name and content hash, never by path.
         config: training settings.
         protocol: all fields of the protocol.
         source: hash of the model's source files.
-        hardware: for `cost` the processor, threads and precision; empty for `score`.
+        hardware: for `cost` the processor, threads and precision of the process that measured it;
+            empty for `score`.
         fold: the fold that is the test split, where a dataset is cross-validated.
         harness: version of the harness; empty in records from before it was kept.
         threads: processor threads of a score, which change the last bits of a sum.
@@ -42,7 +45,7 @@ class Cell(BaseModel):
     dataset: str
     fingerprint: str
     seed: int
-    part: Literal["score", "cost"]
+    part: str
     settings: dict[str, Any]
     config: dict[str, Any]
     protocol: dict[str, Any]
@@ -56,6 +59,13 @@ class Cell(BaseModel):
     @classmethod
     def _named(cls, name: str, info: ValidationInfo) -> str:
         return check_name(f"the {info.field_name}", name)
+
+    @field_validator("part")
+    @classmethod
+    def _known(cls, part: str) -> str:
+        if part not in PARTS:
+            raise ValueError(f"the part is {shown(part)}; known are {', '.join(PARTS)}")
+        return part
 
     @field_validator("variant")
     @classmethod
@@ -74,10 +84,20 @@ class Cell(BaseModel):
         return digest(values)
 
     @property
+    def seeded(self) -> bool:
+        """Whether there is one of it for every seed."""
+        return PARTS[self.part].seeded
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is measured alone on an idle machine."""
+        return PARTS[self.part].timed
+
+    @property
     def title(self) -> str:
         """A short name for progress lines."""
-        seed = f" seed {self.seed}" if self.part == "score" else " cost"
-        return f"{self.dataset}/{self.model}{seed}"
+        what = f"seed {self.seed}" if self.seeded else self.part
+        return f"{self.dataset}/{self.model} {what}"
 
 
 class Epoch(BaseModel):
@@ -156,8 +176,9 @@ class Record(BaseModel):
 
     Attributes:
         cell: what was run.
-        status: `done`, `diverged` (NaN or infinity in the loss), `failed`, or `interrupted`: its
-            process was ended from outside, for lack of memory for instance.
+        status: `done`, `diverged` (NaN or infinity in the loss), `failed`, `interrupted`: its
+            process was ended from outside, for lack of memory for instance; or `declined`: the
+            model was left out of a grid, because it does not take such data.
         history: one entry an epoch.
         training: how it ended; None for cost cells and failures before training.
         task: what the label means, as `Task.to_dict` writes it.
@@ -178,7 +199,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cell: Cell
-    status: Literal["done", "diverged", "failed", "interrupted"]
+    status: Literal["done", "diverged", "failed", "interrupted", "declined"]
     history: list[Epoch] = Field(default_factory=list)
     training: Training | None = None
     task: dict[str, Any] = Field(default_factory=dict)

@@ -28,6 +28,7 @@ from benchmark.records.record import SCHEMA_VERSION, Cell, Record
 
 LARGEST = 2**28  # bytes of a record or its arrays; real ones have some hundred thousand
 RETRIES = 5  # at names that another run takes away
+SEALED = 2  # the first schema whose files hold digests
 ASIDE, ATTEMPT = ".bad", ".failed"  # added to names: of what is no record, of a later failure
 
 
@@ -87,9 +88,33 @@ def _content(record: Record, packed: bytes) -> bytes:
     """The file of a record: its fields, the digest of its arrays, the digest of all that."""
     values = record.model_dump(mode="json")
     values["schema_version"] = SCHEMA_VERSION
-    values["arrays"] = _digest(packed) if packed else ""
-    values["digest"] = _digest_values(values)
+    return _sealed(values, packed)
+
+
+def _sealed(values: dict[str, Any], packed: bytes) -> bytes:
+    """The file of a record with its digests, where its schema has them."""
+    if values["schema_version"] >= SEALED:
+        values["arrays"] = _digest(packed) if packed else ""
+        values["digest"] = _digest_values(values)
     return (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
+
+
+def write_values(path: Path, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a copy of a record of any schema; digests are made anew where the schema has them.
+
+    Args:
+        path: of its JSON file.
+        values: the plain values of the file, without digests.
+        arrays: for the npz beside it; none writes no npz.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    packed = _pack(arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if packed:
+        write_bytes(path.with_suffix(".npz"), packed)
+    write_bytes(path, _sealed(dict(values), packed))
 
 
 def _digest(content: bytes) -> str:

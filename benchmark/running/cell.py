@@ -1,4 +1,4 @@
-"""From one plan to its record: load, train, open the test split, measure."""
+"""From one plan to its record, whatever happens on the way."""
 
 import multiprocessing
 import os
@@ -7,34 +7,21 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from benchmark.config import TrainConfig
-from benchmark.datasets.dataset import Dataset
-from benchmark.environment import ROOT, environment, prepare, seed_everything
+from benchmark.environment import ROOT, environment, hardware, prepare
 from benchmark.errors import UserError, cut, told
-from benchmark.evaluation import EvaluationContext, in_label_units, measure, predict
-from benchmark.metrics import refuse_impossible
-from benchmark.model import Model
-from benchmark.records.measurements import Measurements
 from benchmark.records.record import Epoch, Failure, Record
 from benchmark.records.store import write_record
-from benchmark.registry import (
-    create_model,
-    ensure_model,
-    load_plugin,
-)
-from benchmark.running.plan import Plan, cached_dataset
+from benchmark.running.parts import MEASURE, load_plugins
+from benchmark.running.plan import Plan
 from benchmark.running.state import State, unchanged
-from benchmark.training.loop import TrainingResult, train
 
 
-def run_plan(
+def run_cell(
     plan: Plan,
     on_epoch: Callable[[Epoch, int], None] | None = None,
 ) -> Record:
@@ -52,8 +39,8 @@ def run_plan(
             load_plugins(plan)
             prepare(plan.device, plan.threads, plan.protocol.precision)
             prepared = State()
-            run = _run_cost if plan.cell.part == "cost" else _run_score
-            record, arrays = run(plan, on_epoch)
+            plan = with_hardware(plan)
+            record, arrays = MEASURE[plan.cell.part](plan, on_epoch)
             if not plan.foreign and (changes := prepared.changes()):
                 warnings.warn(f"{plan.cell.model} changed {', '.join(changes)}", stacklevel=2)
         except BaseException as error:
@@ -73,16 +60,12 @@ def run_plan(
     return record
 
 
-def load_plugins(plan: Plan) -> None:
-    """Load what registers the model of a plan, and for a foreign one all plugins.
-
-    Raises:
-        UserError: a file is missing or fails to import.
-    """
-    if plan.foreign:
-        for plugin in plan.plugins:
-            load_plugin(plugin)
-    ensure_model(plan.cell.model, plan.file)
+def with_hardware(plan: Plan) -> Plan:
+    """The plan of a timed cell with the hardware of this process, which is prepared for it."""
+    if not plan.cell.timed:
+        return plan
+    here = hardware(plan.device, torch.get_num_threads(), plan.protocol.precision)
+    return replace(plan, cell=plan.cell.model_copy(update={"hardware": here}))
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -104,132 +87,6 @@ def complete(plan: Plan, record: Record, seconds: float) -> Record:
             "environment": environment(plan.device, plan.threads, plan.protocol.precision),
         }
     )
-
-
-def build(plan: Plan) -> tuple[Dataset, Model]:
-    """The dataset and the model as initialised, on the device of the plan.
-
-    Raises:
-        UserError: the model cannot be built for this data, or the data changed since the plan.
-    """
-    dataset = cached_dataset(
-        plan.dataset,
-        plan.data,
-        plan.text_encoder,
-        plan.protocol.standardise,
-    )
-    if dataset.fingerprint != plan.cell.fingerprint:
-        raise UserError(
-            f"dataset {dataset.name} changed since the run was planned; run the command again"
-        )
-    seed_everything(plan.cell.seed)
-    model = create_model(plan.cell.model, dataset.dims, **plan.settings)
-    return dataset, model.to(plan.device)
-
-
-def _context(plan: Plan, dataset: Dataset, model: Model, **changes: Any) -> EvaluationContext:
-    values: dict[str, Any] = {"test": None, "prediction": None, "valid_prediction": None}
-    return EvaluationContext(
-        model=model,
-        dataset=dataset,
-        config=TrainConfig(**plan.cell.config),
-        protocol=plan.protocol,
-        device=torch.device(plan.device),
-        settings=plan.settings,
-        name=plan.cell.model,
-        seed=plan.cell.seed,
-        **{**values, **changes},
-    )
-
-
-def _run_cost(
-    plan: Plan, on_epoch: Callable[[Epoch, int], None] | None
-) -> tuple[Record, dict[str, NDArray[Any]]]:
-    dataset, model = build(plan)
-    measurements = measure(_context(plan, dataset, model), timed=True)
-    return Record(cell=plan.cell, status="done", measurements=measurements), {}
-
-
-def _run_score(
-    plan: Plan, on_epoch: Callable[[Epoch, int], None] | None
-) -> tuple[Record, dict[str, NDArray[Any]]]:
-    dataset, model = build(plan)
-    result = train(
-        model,
-        dataset.train.batch(plan.device, centre=dataset.task.centre),
-        dataset.valid.batch(plan.device, centre=dataset.task.centre),
-        config=TrainConfig(**plan.cell.config),
-        protocol=plan.protocol,
-        seed=plan.cell.seed,
-        on_epoch=on_epoch,
-    )
-    arrays: dict[str, NDArray[Any]] = {"train_id": dataset.train.ids, "train_order": result.seen}
-    if result.training.stopped == "diverged":
-        last = len(result.history)
-        error = Failure(
-            type="Diverged",
-            message=f"NaN or infinity in the loss or the predictions of epoch {last}",
-        )
-        return (
-            Record(
-                cell=plan.cell,
-                status="diverged",
-                history=result.history,
-                training=result.training,
-                error=error,
-            ),
-            arrays,
-        )
-    measurements, predictions = _open_test(plan, dataset, model, result)
-    record = Record(
-        cell=plan.cell,
-        status="done",
-        history=result.history,
-        training=result.training,
-        measurements=measurements,
-    )
-    return record, {**arrays, **predictions}
-
-
-def _open_test(
-    plan: Plan, dataset: Dataset, model: Model, result: TrainingResult
-) -> tuple[Measurements, dict[str, NDArray[Any]]]:
-    """Open the test split, once, after the selection, and evaluate the one checkpoint on it."""
-    test = dataset.open_test()
-    trained_on = dataset.train.ids[np.unique(result.seen)]
-    leaked = set(test.ids) & set(trained_on)
-    if leaked:
-        raise RuntimeError(
-            f"{len(leaked)} test samples were seen by an optimiser step, the first "
-            f"{sorted(leaked)[0]!r}; the splits of {dataset.name} overlap"
-        )
-    prediction = predict(
-        model,
-        test.batch(plan.device),
-        batch_size=plan.protocol.evaluation_batch,
-        precision=plan.protocol.precision,
-    )
-    prediction = in_label_units(prediction, dataset.task)
-    if not np.isfinite(prediction).all():
-        raise RuntimeError("the selected checkpoint predicts NaN or infinity on the test split")
-    refuse_impossible(dataset.task, test.label, prediction, test.oracle)
-    valid_prediction = in_label_units(result.valid_prediction, dataset.task)
-    context = _context(
-        plan,
-        dataset,
-        model,
-        test=test,
-        prediction=prediction,
-        valid_prediction=valid_prediction,
-    )
-    return measure(context, timed=False), {
-        "valid_id": dataset.valid.ids,
-        "valid_label": dataset.valid.label,
-        "valid_prediction": valid_prediction,
-        "test_id": test.ids,
-        "test_label": test.label,
-        "test_prediction": prediction,
-    }
 
 
 def failed(plan: Plan, error: BaseException) -> Record:

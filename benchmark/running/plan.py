@@ -1,10 +1,9 @@
 """From names to a grid of plans: models x datasets x seeds, each with its settings resolved."""
 
 import functools
-import importlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,18 +14,20 @@ from benchmark.datasets.load import data_folder, find_source, load_dataset, loca
 from benchmark.datasets.tokens import encoder_identity
 from benchmark.environment import check_device, hardware
 from benchmark.errors import UserError, unknown
+from benchmark.plugins import is_foreign
 from benchmark.records.harness import harness_version
+from benchmark.records.parts import COST, SCORE, Part
 from benchmark.records.record import Cell
 from benchmark.registry import (
-    PLAIN_ENCODERS,
     ModelEntry,
     get_evaluation,
     get_model,
-    is_foreign,
     list_models,
     load_plugin,
 )
+from benchmark.running.declining import reason_against, refuse_declining
 from benchmark.running.state import OURS, USED, unchanged
+from benchmark.settings import PLAIN_ENCODERS
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Plan:
     """A cell and what is needed to run it here: paths and devices that no record mentions.
 
     Paths are absolute: whatever a model does to the working directory, they stay.
+
+    Attributes:
+        asked: whether the model was named, and not merely one of a group.
+        declined: why the model is left out; empty if it is to be run.
     """
 
     cell: Cell
@@ -53,6 +58,8 @@ class Plan:
     display: str = ""
     broken: dict[str, str] = field(default_factory=dict)
     foreign: bool = False
+    asked: bool = True
+    declined: str = ""
 
     @property
     def protocol(self) -> Protocol:
@@ -63,6 +70,7 @@ class Plan:
 def plan_grid(
     *,
     models: Sequence[str] = ("all",),
+    group: Sequence[str] = (),
     datasets: Sequence[str] = ("synthetic",),
     seeds: int | Sequence[int] = 3,
     protocol: str | Protocol = "quick",
@@ -77,8 +85,11 @@ def plan_grid(
 ) -> list[Plan]:
     """All cells of models x datasets x seeds, and one cost cell for each model and dataset.
 
+    A model of `all` or of `group` that declines a dataset is left out there: one plan says why.
+
     Args:
         models: registered names, or `all`; models of the plugins come along.
+        group: further names.
         datasets: names of datasets; `name@folds` cross-validates, seed s on fold s.
         seeds: how many, from 0, or which.
         protocol: a name, a TOML or JSON file, or the rules themselves.
@@ -93,15 +104,17 @@ def plan_grid(
         folder: where records go.
 
     Raises:
-        UserError: an unknown model, dataset, setting or device.
+        UserError: an unknown model, dataset, setting or device, or a model that was named and
+            declines a dataset.
     """
     rules = get_protocol(protocol) if isinstance(protocol, str) else protocol
     if precision is not None:
         rules = changed_protocol(rules, {"precision": precision})
-    _check_corruptions(rules)
     with unchanged((*OURS, *USED)):  # workers import it again, each for its own cells
         own = [name for plugin in plugins for name in load_plugin(plugin)]
-    names = _choose_models(models, own)
+    asked = [get_model(name).name for name in models if name != "all"] + own
+    every = [entry.name for entry in list_models()] if "all" in models else []
+    names = list(dict.fromkeys([*asked, *(get_model(name).name for name in group), *every]))
     check_device(device)
     chosen_seeds = list(dict.fromkeys(range(seeds) if isinstance(seeds, int) else seeds))
     if not chosen_seeds:
@@ -115,6 +128,7 @@ def plan_grid(
         threads=threads,
         plugins=tuple(map(_absolute, plugins)),
         folder=Path(_absolute(folder)),
+        asked=frozenset(asked),
     )
     overrides = [split_settings(names, values) for values in several]
     plans = [
@@ -138,6 +152,7 @@ class _Planner:
     threads: int
     plugins: tuple[str, ...]
     folder: Path
+    asked: frozenset[str]
 
     def plans(
         self,
@@ -149,31 +164,54 @@ class _Planner:
         """The cells of one dataset: a score for each seed and model, a cost for each model."""
         folds = _fold_names(locate(dataset, self.data), self.data)
 
-        def plan(name: str, seed: int, part: Literal["score", "cost"]) -> Plan:
+        def plan(name: str, seed: int, part: Part) -> Plan:
             return self._plan(name, folds[seed % len(folds)], seed, part, overrides[name])
 
-        scores = [plan(name, seed, "score") for seed in seeds for name in names]
-        if not any(get_evaluation(name).timed for name in self.rules.evaluations):
-            return scores
-        return scores + [plan(name, seeds[0], "cost") for name in names]
+        reasons = self._reasons(names, folds[seeds[0] % len(folds)])
+        accepted = [name for name in names if name not in reasons]
+        left = [
+            replace(plan(name, seeds[0], SCORE), declined=reason)
+            for name, reason in reasons.items()
+        ]
+        plans = [plan(name, seed, SCORE) for seed in seeds for name in accepted]
+        if any(get_evaluation(name).timed for name in self.rules.evaluations):
+            plans += [plan(name, seeds[0], COST) for name in accepted]
+        return left + plans
+
+    def _reasons(self, names: Sequence[str], dataset_name: str) -> dict[str, str]:
+        """Model -> why it is left out on this dataset.
+
+        Raises:
+            UserError: the model was named, or an evaluation or a corruption declines.
+        """
+        dataset = self._dataset(dataset_name)
+        refuse_declining(self.rules, dataset)
+        found = {name: reason_against(get_model(name), dataset) for name in names}
+        named = [found[name] for name in names if found[name] and name in self.asked]
+        if named:
+            raise UserError("; ".join(named))
+        return {name: reason for name, reason in found.items() if reason}
+
+    def _dataset(self, name: str) -> Dataset:
+        return cached_dataset(name, self.data, self.text_encoder, self.rules.standardise)
 
     def _plan(
         self,
         name: str,
         dataset_name: str,
         seed: int,
-        part: Literal["score", "cost"],
+        part: Part,
         overrides: Mapping[str, Any],
     ) -> Plan:
         rules = self.rules
-        dataset = cached_dataset(dataset_name, self.data, self.text_encoder, rules.standardise)
+        dataset = self._dataset(dataset_name)
         entry = get_model(name)
         given = dict(overrides)
         if self.text_encoder and "text_encoder" in entry.parameters:
             given.setdefault("text_encoder", self.text_encoder)
         base = base_name(dataset.name)
         arguments, config = entry.resolve(base, given)
-        device = hardware(self.device, self.threads, rules.precision) if part == "cost" else ""
+        device = hardware(self.device, self.threads, rules.precision) if part.timed else ""
         fold = dataset_name.rpartition("@")[2] if dataset.name.endswith(SUFFIX) else None
         return Plan(
             cell=Cell(
@@ -183,7 +221,7 @@ class _Planner:
                 dataset=dataset.name,
                 fingerprint=dataset.fingerprint,
                 seed=seed,
-                part=part,
+                part=part.name,
                 settings=_describe(arguments),
                 config=config.model_dump(mode="json"),
                 protocol=rules.model_dump(mode="json"),
@@ -207,6 +245,7 @@ class _Planner:
             recipe=entry.recipe(base, given),
             exempt=dict(entry.exempt),
             display=entry.display,
+            asked=name in self.asked,
             foreign=is_foreign(entry.cls)
             or any(is_foreign(get_evaluation(name).function) for name in rules.evaluations),
         )
@@ -227,31 +266,12 @@ def base_name(dataset: str) -> str:
     return dataset.removesuffix(SUFFIX).partition(":")[0]
 
 
-def _check_corruptions(rules: Protocol) -> None:
-    """Refuse a corruption that does not exist before anything trains."""
-    if "robustness" not in rules.evaluations:
-        return
-    known = importlib.import_module("robustness.corruptions").CORRUPTIONS
-    for name in rules.corruptions:
-        if name not in known:
-            raise unknown("corruption", name, known)
-
-
 def _fold_names(dataset: str, data: str | None) -> list[str]:
     """The dataset itself, or for `name@folds` each of its folds, which seeds take in turn."""
     if not dataset.endswith(SUFFIX):
         return [dataset]
     base = dataset.removesuffix(SUFFIX)
     return [f"{base}@{fold}" for fold in range(count_folds(find_source(base, data)))]
-
-
-def _choose_models(models: Sequence[str], plugin_models: list[str]) -> list[str]:
-    names: list[str] = []
-    for name in models:
-        names += (
-            [entry.name for entry in list_models()] if name == "all" else [get_model(name).name]
-        )
-    return list(dict.fromkeys([*names, *plugin_models]))
 
 
 def split_settings(names: Sequence[str], settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

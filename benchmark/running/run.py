@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmark.config import Protocol
-from benchmark.errors import UserError
-from benchmark.records.record import Epoch, Record
+from benchmark.errors import UserError, cut
+from benchmark.records.record import Epoch, Failure, Record
 from benchmark.records.store import (
     all_records,
     check_writable,
@@ -20,7 +20,7 @@ from benchmark.records.store import (
     record_path,
     write_record,
 )
-from benchmark.running.cell import complete, failed, run_plan
+from benchmark.running.cell import complete, failed, run_cell
 from benchmark.running.engines.local import Pool
 from benchmark.running.plan import Plan, cached_dataset, plan_grid
 from benchmark.running.preflight import Verdict, preflight
@@ -77,6 +77,7 @@ class Outcome:
 def run(
     *,
     models: Sequence[str] = ("all",),
+    group: Sequence[str] = (),
     datasets: Sequence[str] = ("synthetic",),
     seeds: int | Sequence[int] = 3,
     protocol: str | Protocol = "quick",
@@ -97,7 +98,9 @@ def run(
     """Plan a grid and run it: all that `affectbench run` does.
 
     Args:
-        models: registered names, or `all`; models of the plugins come along.
+        models: registered names, or `all`; models of the plugins come along. One that is named and
+            declines a dataset is an error; of `all` it is left out there.
+        group: further names, left out where they decline.
         datasets: names of datasets; `name@folds` cross-validates, seed s on fold s.
         seeds: how many, from 0, or which.
         protocol: `quick`, `standard`, the path of a TOML or JSON file, or the rules themselves.
@@ -125,6 +128,7 @@ def run(
     """
     plans = plan_grid(
         models=models,
+        group=group,
         datasets=datasets,
         seeds=seeds,
         protocol=protocol,
@@ -177,6 +181,9 @@ def execute(
         check_writable(folder)
     work = _Work(on_event or (lambda event: None))
     todo = work.missing(plans, overwrite)
+    for plan in plans:
+        if plan.declined:
+            work.decline(plan, plan.declined)
     try:
         if todo:
             _run(work, todo, _count_jobs(plans, jobs), time_limit)
@@ -214,8 +221,8 @@ def _run(work: "_Work", todo: Sequence[Plan], jobs: int, limit: float | None) ->
     with Pool(work.hear, None if limit is None else 60 * limit) as pool:
         pool.run("preflight", firsts, jobs)
         accepted = work.accepted(todo)
-        together = [plan for plan in accepted if plan.cell.part == "score"]
-        alone = [plan for plan in accepted if plan.cell.part == "cost"]
+        together = [plan for plan in accepted if not plan.cell.timed]
+        alone = [plan for plan in accepted if plan.cell.timed]
         pool.run("cell", together, jobs, work.start)
         pool.run("cell", alone, 1, work.start)
 
@@ -240,6 +247,8 @@ class _Work:
         """The plans whose cells are to be run."""
         todo = []
         for plan in plans:
+            if plan.declined:
+                continue
             try:
                 done = _is_done(plan, overwrite)
             except UserError as error:
@@ -275,22 +284,27 @@ class _Work:
         """The plans that can be run, each with the promises that its model breaks.
 
         Raises:
-            UserError: there is none, and none was done before.
+            UserError: a model that was named declines, or there is nothing to run and none was
+                done before.
         """
-        kept = []
+        kept, refused = [], []
         for plan in plans:
             verdict = self.verdicts[_subject(plan)]
             if not verdict.declined:
                 kept.append(replace(plan, broken=verdict.broken))
+            elif plan.asked:
+                refused.append(verdict.declined)
         if not kept and not self.outcome.found:
-            raise UserError("; ".join(dict.fromkeys(s for _, s in self.outcome.declined)))
+            refused = refused or [sentence for _, sentence in self.outcome.declined]
+        if refused:
+            raise UserError("; ".join(dict.fromkeys(refused)))
         return kept
 
     def run_here(self, plan: Plan) -> None:
         """Run a cell in this process."""
         self.start(plan)
         try:
-            record = run_plan(plan, lambda epoch, epochs: self.hear(plan, "epoch", epoch, epochs))
+            record = run_cell(plan, lambda epoch, epochs: self.hear(plan, "epoch", epoch, epochs))
         except UserError as error:
             self.hear(plan, "problem", str(error), None)
             return
@@ -299,18 +313,21 @@ class _Work:
     def collect(self, plans: Sequence[Plan]) -> None:
         """Read the records of all plans, and say of each that has none or no result why."""
         for plan in plans:
-            path = record_path(plan.folder, plan.cell)
+            verdict = self.verdicts.get(_subject(plan), Verdict())
+            if plan.declined or verdict.declined:
+                continue
+            made = self.made.get(plan.cell.key)
+            path = record_path(plan.folder, plan.cell if made is None else made.cell)
             kept, missing = None, self.unwritten.get(plan.cell.key, "")
             try:
                 kept = read_record(path)
                 self.outcome.records.append((path, kept))
             except UserError as error:
                 missing = missing or (str(error) if os.path.lexists(path) else _gone(plan))
-            record = self.made.get(plan.cell.key, kept)
+            record = made or kept
             if record is not None and record.status == "done" and not missing:
                 continue
-            verdict = self.verdicts.get(_subject(plan), Verdict())
-            if verdict.declined or (self.outcome.interrupted and record is None):
+            if self.outcome.interrupted and record is None:
                 continue
             problem = _problem(plan, record, missing)
             if kept is not None and kept.status == "done":
@@ -320,11 +337,20 @@ class _Work:
     def _judge(self, plan: Plan, verdict: Verdict) -> None:
         self.verdicts[_subject(plan)] = verdict
         if verdict.declined:
-            title = f"{plan.cell.dataset}/{plan.cell.model}"
-            self.outcome.declined.append((title, verdict.declined))
-            self.tell(Event("declined", plan, sentence=verdict.declined))
+            self.decline(plan, verdict.declined)
         for name, sentence in verdict.broken.items():
             self.tell(Event("broken", plan, sentence=f"promise {name!r}: {sentence}"))
+
+    def decline(self, plan: Plan, reason: str) -> None:
+        """Tell that a model is left out on a dataset, and keep it for the notes of the tables."""
+        title = f"{plan.cell.dataset}/{plan.cell.model}"
+        self.outcome.declined.append((title, reason))
+        self.tell(Event("declined", plan, sentence=reason))
+        if plan.asked or _stands(plan, reason):
+            return
+        why = Failure(type="Declined", message=cut(reason, 1000))
+        record = complete(plan, Record(cell=plan.cell, status="declined", error=why), 0.0)
+        write_record(plan.folder, record, {})
 
     def _bury(self, plan: Plan, kind: str, reason: str) -> None:
         """Write the record of a cell whose worker ended."""
@@ -344,6 +370,15 @@ class _Work:
         self.made[plan.cell.key] = record
         self.outcome.made += 1
         self.tell(Event("finished", plan, record=record))
+
+
+def _stands(plan: Plan, reason: str) -> bool:
+    """Whether there is a record already that says so."""
+    try:
+        record = read_record(record_path(plan.folder, plan.cell))
+    except UserError:
+        return False
+    return record.error is not None and record.error.message == cut(reason, 1000)
 
 
 def _attempts(plan: Plan) -> int:
@@ -393,8 +428,10 @@ def _is_done(plan: Plan, overwrite: Overwrite) -> bool:
     if not os.path.lexists(path):
         return False
     record = read_record(path)
+    if record.status == "declined":  # it is taken now
+        return False
     if overwrite == "all" or (record.status == "interrupted" and record.attempts < ATTEMPTS):
         return False
     if overwrite == "costs":
-        return plan.cell.part != "cost"
+        return not plan.cell.timed
     return overwrite == "missing" or record.status == "done"

@@ -10,9 +10,10 @@ from baselines.layers.losses import central_moment_discrepancy
 from baselines.misa import MISA, ReverseGradient, difference_loss
 from benchmark.batch import Stream
 from benchmark.conformance.promises import run_check
-from benchmark.conformance.tiny_data import predict, tiny_batch
+from benchmark.conformance.tiny_data import tiny_batch
 from benchmark.model import Dims
 from benchmark.registry import get_model
+from benchmark.training.predict import predict_batch
 
 DIMS = Dims(text=7, audio=5, vision=9)
 SMALL = {"hidden": 8, "feedforward": 12}
@@ -84,7 +85,9 @@ def test_only_the_literal_variant_cuts_streams_at_the_text() -> None:
     for variant in ("paper", "mmsa"):
         torch.manual_seed(0)
         model = MISA(DIMS, text_pooling="mean", variant=variant, **SMALL)
-        moved[variant] = (predict(model, changed) - predict(model, batch)).abs().max().item()
+        moved[variant] = (
+            (predict_batch(model, changed) - predict_batch(model, batch)).abs().max().item()
+        )
     assert later.any()
     assert moved["mmsa"] == 0
     assert moved["paper"] > 1e-5

@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from baselines.mmbt import MMBT
 from benchmark.batch import Batch
-from benchmark.conformance.tiny_data import TinyBatches, tiny_batch, tiny_dims
+from benchmark.conformance.tiny_data import tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
 from benchmark.model import Dims
 
@@ -63,7 +63,7 @@ def test_marks_come_from_the_training_split(batch: Batch) -> None:
     ids[ids == 2], ids[ids == 3] = 7, 9
     missing = replace(batch, token_ids=ids, token_mask=batch.token_mask.clone())
     missing.token_mask[0] = False
-    model.start_training(TinyBatches(missing))
+    model.start_training(tiny_batches(missing))
     assert model.marks.tolist() == [7, 9]
 
 
@@ -82,7 +82,7 @@ def test_a_pretrained_encoder_is_frozen_at_first(batch: Batch, tmp_path) -> None
     folder = save(BertModel(BertConfig(**TINY)), tmp_path)
     model = build(text_encoder=folder, freeze_epochs=2)
     for epoch, trains in ((1, False), (2, False), (3, True)):
-        model.start_epoch(epoch, TinyBatches(batch))
+        model.start_epoch(epoch, tiny_batches(batch))
         assert all(value.requires_grad is trains for value in model.encoder.parameters())
         assert all(value.requires_grad for value in model.maps.parameters())
     with pytest.raises(UserError, match=r"frames=39 .* 40 positions; set frames to 1 \.\.\. 38"):

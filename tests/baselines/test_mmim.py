@@ -9,10 +9,11 @@ import torch
 from baselines.mmim import MMIM, contrastive_loss, mixture_entropy
 from benchmark.config import TrainConfig
 from benchmark.conformance.promises import run_check
-from benchmark.conformance.tiny_data import TinyBatches, steps, tiny_batch
+from benchmark.conformance.tiny_data import steps, tiny_batch, tiny_batches
 from benchmark.model import Dims
 from benchmark.registry import create_model, get_model
 from benchmark.task import multiclass, multilabel
+from benchmark.training.batches import SplitBatches
 
 DIMS = Dims(text=7, audio=5, vision=9)
 SETTINGS = {**get_model("mmim").smoke, "bound_lr": 0.05}
@@ -27,7 +28,7 @@ def _rows(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _likelihood(model: MMIM, batches: TinyBatches) -> float:
+def _likelihood(model: MMIM, batches: SplitBatches) -> float:
     with torch.no_grad():
         output = model.eval()(batches.whole())
         return sum(value.item() for value in model.log_likelihoods(output.features).values())
@@ -79,7 +80,7 @@ def test_contrast_is_lowest_for_the_right_pairs_and_bears_empty_vectors() -> Non
 
 
 def test_the_first_stage_fits_the_bounds_and_nothing_else() -> None:
-    model, batches = _model(), TinyBatches(tiny_batch(DIMS, samples=12))
+    model, batches = _model(), tiny_batches(tiny_batch(DIMS, samples=12))
     model.start_training(batches)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     likelihood = _likelihood(model, batches)
@@ -93,7 +94,7 @@ def test_the_first_stage_fits_the_bounds_and_nothing_else() -> None:
 
 
 def test_the_second_stage_leaves_the_bounds_alone() -> None:
-    model, batches = _model(bound_share=0.0), TinyBatches(tiny_batch(DIMS, samples=12))
+    model, batches = _model(bound_share=0.0), tiny_batches(tiny_batch(DIMS, samples=12))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for _ in steps(model, batches, epochs=3):
         pass
@@ -110,7 +111,7 @@ def test_no_parameter_group_holds_a_bound() -> None:
 
 @pytest.mark.parametrize(("share", "expected"), [(1.0, 4), (0.5, 2), (0.1, 1), (0.0, 0)])
 def test_the_first_stage_reads_a_share_of_the_batches(share: float, expected: int) -> None:
-    class Counted(TinyBatches):
+    class Counted(SplitBatches):
         read = 0
 
         def __iter__(self):
@@ -125,7 +126,7 @@ def test_the_first_stage_reads_a_share_of_the_batches(share: float, expected: in
 
 
 def test_entropy_joins_this_batch_with_the_one_before_from_the_third_on() -> None:
-    model, batches = _model(), TinyBatches(tiny_batch(DIMS, samples=28), 7)
+    model, batches = _model(), tiny_batches(tiny_batch(DIMS, samples=28), 7)
     model.start_training(batches)
     for epoch in (1, 2):
         model.start_epoch(epoch, batches)
@@ -147,7 +148,7 @@ def test_entropy_joins_this_batch_with_the_one_before_from_the_third_on() -> Non
 
 
 def test_a_shorter_batch_forgets_all_of_the_longer_one_before() -> None:
-    model, batches = _model(), TinyBatches(tiny_batch(DIMS, samples=10), 7)
+    model, batches = _model(), tiny_batches(tiny_batch(DIMS, samples=10), 7)
     model.start_training(batches)
     model.start_epoch(1, batches)
     for batch in batches:
@@ -158,7 +159,7 @@ def test_a_shorter_batch_forgets_all_of_the_longer_one_before() -> None:
 def test_the_memory_is_not_saved() -> None:
     model = _model()
     names = set(model.state_dict())
-    model.start_training(TinyBatches(tiny_batch(DIMS)))
+    model.start_training(tiny_batches(tiny_batch(DIMS)))
     assert set(model.state_dict()) == names
 
 
@@ -169,7 +170,7 @@ def test_other_tasks_split_by_their_classes(task) -> None:
     if task.kind == "multilabel":
         batch = replace(batch, label=torch.nn.functional.one_hot(batch.index % 3, 3).float())
     model = _model(dims)
-    losses = list(steps(model, TinyBatches(batch, 3), epochs=1))
+    losses = list(steps(model, tiny_batches(batch, 3), epochs=1))
     assert all(torch.isfinite(loss) for loss in losses)
     assert model.memory_members[:3].tolist() == torch.eye(3).tolist()
 
@@ -183,7 +184,7 @@ def test_other_forms_keep_the_promises(settings: dict, check: str) -> None:
 
 
 def test_half_precision_reaches_the_entropy_in_full() -> None:
-    model, batches = _model(), TinyBatches(tiny_batch(DIMS, samples=28), 7)
+    model, batches = _model(), tiny_batches(tiny_batch(DIMS, samples=28), 7)
     model.start_training(batches)
     model.start_epoch(1, batches)
     for batch in batches:

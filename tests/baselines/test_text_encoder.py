@@ -8,8 +8,10 @@ import torch
 from baselines.layers.text import FINE_TUNING
 from benchmark.config import PROTOCOLS
 from benchmark.conformance.promises import CHECKS
-from benchmark.conformance.tiny_data import predict, tiny_batch, tiny_dims
-from benchmark.registry import RECIPE, RECIPES, ModelEntry, get_model, list_models
+from benchmark.conformance.tiny_data import tiny_batch, tiny_dims
+from benchmark.registry import ModelEntry, get_model, list_models
+from benchmark.settings import RECIPE, RECIPES
+from benchmark.training.predict import predict_batch
 
 ENTRIES = [entry for entry in list_models() if "text_encoder" in entry.parameters]
 NAMES = [entry.name for entry in ENTRIES]
@@ -25,7 +27,7 @@ def test_auto_reads_features_and_without_any_the_tokens(entry: ModelEntry) -> No
     assert model.text_input == "features"
     batch, other = tiny_batch(dims), tiny_batch(dims, seed=1)
     other_words = replace(batch, token_ids=other.token_ids, token_words=other.token_words)
-    assert torch.equal(predict(model, batch), predict(model, other_words))
+    assert torch.equal(predict_batch(model, batch), predict_batch(model, other_words))
     words_only = replace(dims, text=0)
     assert entry.cls(words_only, **entry.smoke).text_input == "tokens"
 

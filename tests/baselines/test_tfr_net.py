@@ -13,14 +13,14 @@ from benchmark.batch import MODALITIES, Batch, Stream
 from benchmark.conformance.tiny_data import (
     START,
     VOCABULARY,
-    TinyBatches,
     build,
-    predict,
     tiny_batch,
+    tiny_batches,
     tiny_dims,
 )
 from benchmark.errors import UserError
 from benchmark.registry import get_model
+from benchmark.training.predict import predict_batch
 
 SAMPLES = 12
 
@@ -38,7 +38,7 @@ def batch() -> Batch:
 
 
 def started(model: TFRNet, batch: Batch, epoch: int = 2) -> TFRNet:
-    batches = TinyBatches(batch, SAMPLES)
+    batches = tiny_batches(batch, SAMPLES)
     model.start_training(batches)
     model.start_epoch(epoch, batches)
     model.train()
@@ -81,7 +81,7 @@ def test_prediction_in_training_does_not_read_what_is_missing(model: TFRNet, bat
 def test_the_first_epoch_does_not_rebuild(model: TFRNet, batch: Batch) -> None:
     output = started(model, batch, epoch=1)(batch)
     assert model.loss(output, batch) == model.task.loss(output.prediction, batch.label)
-    model.start_epoch(2, TinyBatches(batch))
+    model.start_epoch(2, tiny_batches(batch))
     assert model.loss(output, batch) > model.task.loss(output.prediction, batch.label)
 
 
@@ -92,9 +92,9 @@ def test_nothing_missing_costs_nothing(batch: Batch) -> None:
 
 
 def test_evaluation_takes_the_input_as_it_is(model: TFRNet, batch: Batch) -> None:
-    before = predict(model, batch)
+    before = predict_batch(model, batch)
     started(model, batch)
-    assert torch.equal(predict(model, batch), before)
+    assert torch.equal(predict_batch(model, batch), before)
     assert not [name for name in model.state_dict() if "missing" in name]
 
 

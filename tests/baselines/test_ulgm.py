@@ -5,7 +5,7 @@ import torch
 
 from baselines.layers.ulgm import LabelGenerator, head_losses
 from baselines.self_mm import SelfMM
-from benchmark.conformance.tiny_data import TinyBatches, tiny_batch
+from benchmark.conformance.tiny_data import tiny_batch, tiny_batches
 from benchmark.errors import UserError
 from benchmark.model import Dims
 from benchmark.task import multiclass, regression
@@ -22,7 +22,7 @@ def _generate(label: torch.Tensor, low: float, high: float, **options: bool) -> 
     }
     generator = LabelGenerator(WIDTHS, regression(low, high), **options)
     batch = tiny_batch(DIMS, len(label))
-    generator.start(TinyBatches(_with_label(batch, label), len(label)))
+    generator.start(tiny_batches(_with_label(batch, label), len(label)))
     for epoch in (1, 2, 3):
         generator.start_epoch(epoch)
         generator.update(features, label, batch.index)
@@ -82,5 +82,5 @@ def test_classes_are_refused() -> None:
 def test_memories_are_not_saved() -> None:
     model = SelfMM(DIMS)
     names = set(model.state_dict())
-    model.start_training(TinyBatches(tiny_batch(DIMS)))
+    model.start_training(tiny_batches(tiny_batch(DIMS)))
     assert set(model.state_dict()) == names

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from affectbench import app
 from benchmark.config import PROTOCOLS
+from benchmark.datasets.files import csv_file
 from benchmark.datasets.load import load_dataset
-from benchmark.datasets.readers import csv_file
 from benchmark.external import External, common_name, read_predictions, score_files
 from benchmark.metrics import refuse_impossible
 from benchmark.records.harness import harness_version
@@ -204,7 +204,10 @@ def test_several_files_are_seeds_of_one_row(root):
     assert [record.cell.seed for _, record in row.records] == [1, 2, 3]
     assert "one each" in refusal(score_files, External("mine", "scores", root), paths, [0, 1])
     assert "one each" in refusal(score_files, External("mine", "scores", root), paths, [0, 1, 1])
-    for name, words in (("tfn", "model of this suite"), ("../x", "cannot be called")):
+    for name, words in (
+        ("tfn", "model of this suite"),
+        ("../x", "at most); give it another name by --name"),
+    ):
         assert words in refusal(score_files, External(name, "scores", root), paths, [1, 2, 3])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from benchmark import registry
+from benchmark import plugins
 from benchmark.batch import Batch
 from benchmark.conformance.promises import CHECKS, run_checks
 from benchmark.errors import UserError
@@ -81,7 +81,7 @@ def test_unknown_model_names_the_nearest() -> None:
 
 
 def test_a_model_of_a_broken_file_says_why() -> None:
-    registry._BROKEN["baselines.lost_model"] = "ImportError: no module named 'lost'"
+    plugins._broken["baselines.lost_model"] = "ImportError: no module named 'lost'"
     with pytest.raises(UserError, match=r"baselines\.lost_model fails to import: ImportError"):
         get_model("lost-model")
 

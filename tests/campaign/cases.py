@@ -41,6 +41,7 @@ class Case:
     codes: exit codes that are right.
     says: what standard output and standard error together must contain.
     writes: whether the command may leave files of its own in the folder.
+    sweeps: names of files that dead writers left, which the command has to remove.
     check: looks at the folder and at what was said afterwards, and returns a sentence for each
         thing that is wrong.
     """
@@ -50,6 +51,7 @@ class Case:
     codes: tuple[int, ...] = (2,)
     says: str = ""
     writes: bool = False
+    sweeps: tuple[str, ...] = ()
     check: Callable[[Path, str], Iterable[str]] | None = None
 
 
@@ -112,7 +114,9 @@ def run_case(case: Case, root: Path, *, seconds: float = SECONDS, mib: float = M
     for name in sorted(after - before):
         if not (case.writes and name.startswith("work/")):
             wrong.append(f"wrote {name}")
-    wrong += [f"deleted {name}" for name in sorted(before - after)]
+    swept = {name for name in before if Path(name).name in case.sweeps}
+    wrong += [f"deleted {name}" for name in sorted(before - after - swept)]
+    wrong += [f"left {name} of a dead writer" for name in sorted(swept & after)]
     if case.check is not None and code >= 0:
         wrong += case.check(folder, output)
     return Result(case, code, output, elapsed, more, tuple(wrong))

@@ -30,7 +30,6 @@ from hypothesis import strategies as st
 from benchmark.config import TrainConfig, get_protocol
 from benchmark.datasets.convert import import_dataset
 from benchmark.datasets.load import load_dataset
-from benchmark.datasets.readers.mmsa import import_mmsa
 from benchmark.errors import UserError
 from benchmark.external import read_predictions
 from benchmark.records.record import Cell, Record
@@ -134,7 +133,7 @@ def targets() -> list[Target]:
             Target(
                 "pickle",
                 {"mosi.pkl": pickle.dumps(make_mmsa())},
-                lambda home: import_mmsa(home / "mosi.pkl", home / "mosi", "mosi"),
+                lambda home: import_dataset(home / "mosi.pkl", home / "mosi", "mosi"),
             ),
             Target(
                 "predictions",

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.datasets.dataset import Sequences
+from benchmark.datasets.files.regular import file_digest
 from benchmark.datasets.native import write_dataset
-from benchmark.datasets.readers.files import file_digest
 from benchmark.datasets.synthetic import make_synthetic
 from benchmark.task import multiclass
 from tests.campaign.cases import OWNED, Case

@@ -225,7 +225,7 @@ def names() -> Iterator[Case]:
         "io": ("open", (f"../{OWNED}", "w")),
         "webbrowser": ("open", ("x",)),
         "code": ("interact", ()),
-        "benchmark.datasets.readers.pickled": ("main", ()),
+        "benchmark.datasets.files.pickled": ("main", ()),
         "": ("", ()),
     }
     for module, (name, arguments) in refused.items():

@@ -37,6 +37,7 @@ class Damage:
     missing: cells that a run has to make again.
     aside: files that it keeps under another name.
     forged: whether the digest is right; only tables are tried then, whatever they make of it.
+    sweeps: names of files that a run has to remove, because a dead writer left them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Damage:
     missing: int = 1
     aside: int = 1
     forged: bool = False
+    sweeps: tuple[str, ...] = ()
 
 
 def cases() -> list[Case]:
@@ -70,7 +72,9 @@ def _cases(damage: Damage) -> Iterator[Case]:
     yield Case(f"{damage.name}-plan", plan, codes=(0,), says=waiting)
     codes = (0,) if damage.refused is not None else (0, 1)
     anew = partial(_run_anew, damage)
-    yield Case(f"{damage.name}-run", partial(make, RUN), codes=codes, writes=True, check=anew)
+    run = partial(make, RUN)
+    name, swept = f"{damage.name}-run", damage.sweeps
+    yield Case(name, run, codes=codes, writes=True, sweeps=swept, check=anew)
 
 
 def _tables_say(refused: int | None, folder: Path, output: str) -> Iterable[str]:
@@ -542,12 +546,18 @@ def _beside(folder: str = "records/synthetic/text-only") -> Iterator[Damage]:
 
         return apply
 
+    bad, part, waiting = (
+        "0123456789ab.json.bad",
+        ".abcdef.part",
+        "0123456789ab.0123456789abcdef.npz",
+    )
+    yield Damage("beside-bad", add(bad), refused=0, missing=0, aside=1)
+    for name, left in {"part": part, "waiting-arrays": waiting}.items():
+        apply = add(left, b"half")
+        yield Damage(f"beside-{name}", apply, refused=0, missing=0, aside=0, sweeps=(left,))
     unseen = {
         "text": add("notes.txt"),
-        "part": add(".abcdef.part", b"half"),
-        "bad": add("0123456789ab.json.bad"),
         "failed": add("0123456789ab.json.failed"),
-        "waiting-arrays": add("0123456789ab.0123456789abcdef.npz"),
         "lonely-arrays": add("0123456789ab.npz"),
         "log": add("0123456789ab.log"),
         "higher": add("../../notes.json"),

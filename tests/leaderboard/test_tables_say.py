@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.records.harness import harness_version
-from benchmark.records.record import Record
+from benchmark.records.record import Failure, Record
 from benchmark.records.store import write_record
 from benchmark.registry import list_models
 from benchmark.task import regression
@@ -208,6 +208,19 @@ def test_runs_name_settings_as_rows_of_the_table_do() -> None:
     rows = to_rows([(Path(f"{number}.json"), record) for number, record in enumerate(records)])
     assert {row["settings"] for row in rows} == {row.settings for row in table.rows}
     assert {row.settings for row in table.rows} == {"lr=0.1", "clip=null, lr=0.2"}
+
+
+def test_a_model_that_does_not_take_the_data_is_a_note_and_no_row() -> None:
+    why = Failure(type="Declined", message="mfn takes regression tasks, this is multilabel")
+    declined = lost_record("mfn", 0, "declined").model_copy(update={"error": why})
+    table = build(score_record(), declined)
+    assert [row.label for row in table.rows] == ["tfn"]
+    sentence = "mfn is left out: mfn takes regression tasks, this is multilabel."
+    assert sentence in table.notes
+    assert sentence in markdown([table], {})
+    assert build_tables([(Path("a.json"), declined)]) == []
+    (line,) = to_rows([(Path("a.json"), declined)])
+    assert (line["status"], line["metric"]) == ("declined", None)
 
 
 def test_a_neutral_label_and_broken_promises_are_said() -> None:

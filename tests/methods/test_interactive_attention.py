@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmark.batch import Stream
-from benchmark.conformance.tiny_data import TinyBatches, steps, tiny_batch
+from benchmark.conformance.tiny_data import steps, tiny_batch, tiny_batches
 from benchmark.errors import UserError
 from benchmark.model import Dims
 from benchmark.task import multiclass
@@ -59,7 +59,7 @@ def test_switches_of_the_auxiliary_tasks_change_training_only(name: str) -> None
     for value in (True, False):
         torch.manual_seed(0)
         model = InteractiveAttention(DIMS, **SMALL, **{name: value})
-        losses = list(steps(model, TinyBatches(tiny_batch(DIMS, 12)), epochs=4))
+        losses = list(steps(model, tiny_batches(tiny_batch(DIMS, 12)), epochs=4))
         trained.append((torch.stack(losses), model.fuse.weight.detach().clone()))
     assert not torch.allclose(trained[0][1], trained[1][1])
 

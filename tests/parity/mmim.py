@@ -3,7 +3,7 @@
 import torch
 
 from benchmark.batch import Batch, Stream
-from benchmark.conformance.tiny_data import TinyBatches
+from benchmark.conformance.tiny_data import tiny_batches
 from benchmark.model import Dims
 from benchmark.registry import create_model
 from tests.parity.harness import Fixture, Result, adapter, load_weights
@@ -46,7 +46,7 @@ def _run(fixture: Fixture, prefix: str) -> Result:
     parameters = load_weights(model, fixture, {own: prefix + name for own, name in names.items()})
     model.requires_grad_(True)  # the fixtures also hold gradients of what the first stage trains
     batch = _batch(fixture)
-    model.start_training(TinyBatches(batch, len(batch)))
+    model.start_training(tiny_batches(batch, len(batch)))
     sides = [len(rows) for rows in memory["tv"]]
     model.memory_members = torch.eye(2).repeat_interleave(torch.tensor(sides), dim=0)
     for pair, rows in memory.items():

@@ -1,1 +1,1 @@
-"""Foreign files: one reader for each layout, and what they read bytes with."""
+"""Layouts of datasets: one module each, which declares its `READER`."""

@@ -1,39 +1,26 @@
-"""Import the pickles that the MMSA framework passes around into the native format."""
+"""The pickles that the MMSA framework passes around."""
 
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.dataset import Integers, Sequences, Split, Tokens, Vocabulary
-from benchmark.datasets.native import write_dataset
-from benchmark.datasets.readers.fields import Fields
-from benchmark.datasets.readers.unpickle import read_pickle
-from benchmark.datasets.source import (
-    SPLITS,
-    padded_left,
-    refuse_broken,
-    refuse_overlap,
-    right_padded,
-    single,
-)
+from benchmark.config import digest
+from benchmark.datasets.checks import refuse_broken, refuse_overlap
+from benchmark.datasets.dataset import SPLITS, Integers, Sequences, Split, Tokens, Vocabulary
+from benchmark.datasets.files.fields import Fields
+from benchmark.datasets.files.padding import padded_left, right_padded, single
+from benchmark.datasets.files.unpickle import read_pickle
+from benchmark.datasets.known import known_file
+from benchmark.datasets.reader import Reader
+from benchmark.datasets.source import Source
 from benchmark.errors import UserError
 from benchmark.naming import visible
 from benchmark.task import Task, regression
 
-# First digits of the SHA-256 that the MMSA README lists.
-KNOWN_FILES = {
-    "d3994fd25681": "CMU-MOSI aligned_50.pkl",
-    "78e0f8b5ef8f": "CMU-MOSI unaligned_50.pkl",
-    "45eccfb748a8": "CMU-MOSEI aligned_50.pkl",
-    "ad8b23d50557": "CMU-MOSEI unaligned_50.pkl",
-    "c9e20c13ec04": "CH-SIMS unaligned_39.pkl",
-}
 UNIMODAL = {"text": "T", "audio": "A", "vision": "V"}
 # BERT of either language: size of the vocabulary; padding, unknown, start, end and mask ids.
 BERT = {"bert-base-uncased": 30522, "bert-base-chinese": 21128}
@@ -42,49 +29,34 @@ BERT_IDS = {"pad": 0, "unknown": 100, "start": 101, "end": 102, "mask": 103}
 MOST_WRONG_LENGTHS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an import found and did.
-
-    Attributes:
-        folder: the native folder that was written.
-        known: the published file that this is, by its hash; empty if it is none.
-        sizes: samples of each split.
-        notes: one sentence for each repair or doubt.
-    """
-
-    folder: Path
-    known: str
-    sizes: Mapping[str, int]
-    notes: tuple[str, ...]
+def is_file(path: Path) -> bool:
+    """Whether it is anything but a folder; also nothing, which is refused when it is opened."""
+    return not os.path.isdir(path)
 
 
-def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
-    """Convert one pickle of `{split: {field: array}}`, aligned or not, and write a native folder.
+def open_mmsa(path: Path, label: str, name: str) -> Source:
+    """Read one pickle of `{split: {field: array}}`, aligned or not.
 
     Sequences become right-padded; infinite and NaN features become 0; lengths that contradict the
     features are replaced by the place of the last frame that is not zero. All of it is counted in
-    the report and in the provenance of the dataset.
+    the notes and in the provenance of the dataset.
 
     Args:
         path: the pickle.
-        folder: the native folder to make.
+        label: not looked at: such a file has one.
         name: of the dataset; names that begin with `sims` have labels in [-1, 1].
 
     Raises:
         UserError: the file is missing, truncated, unsafe or of another layout.
     """
-    source = Path(path)
-    if os.path.lexists(folder):
-        raise UserError(f"{Path(folder).name!r} is already there; remove it or choose another name")
-    content = _read_fields(source)
-    with source.open("rb") as file:
-        hashed = hashlib.file_digest(file, partial(hashlib.sha256)).hexdigest()
-    known = KNOWN_FILES.get(hashed[:12], "")
+    content = _read_fields(path)
+    with path.open("rb") as file:
+        hashed = hashlib.file_digest(file, "sha256").hexdigest()
+    known = known_file(hashed)
     notes: list[str] = []
     if not known:
         notes.append(
-            f"the SHA-256 of {visible(source.name)} begins with {hashed[:12]}, that of no "
+            f"the SHA-256 of {visible(path.name)} begins with {hashed[:12]}, that of no "
             f"published file; make sure that you know where it comes from"
         )
     task = _task(content, name, known)
@@ -99,21 +71,29 @@ def import_mmsa(path: Path | str, folder: Path | str, name: str) -> Report:
         for split in SPLITS
     }
     for split in splits.values():
-        refuse_broken(split, source.name, task, splits["train"])
-    refuse_overlap(source.name, {split: splits[split].ids for split in SPLITS})
-    written = write_dataset(
-        folder,
+        refuse_broken(split, path.name, task, splits["train"])
+    refuse_overlap(path.name, {split: splits[split].ids for split in SPLITS})
+    return Source(
         name=name,
         task=task,
-        splits=splits,
+        format=READER.name,
+        title=known or "an unknown file",
+        sizes={split: len(splits[split]) for split in SPLITS},
+        read=lambda split: splits[split],
+        read_ids=lambda split: splits[split].ids,
+        digest=digest([hashed, task.to_dict()]),
         vocabulary=vocabulary,
         encoder=encoder,
-        features={"text": f"last layer of {encoder}, a row a token" if encoder else "as imported"},
-        padding={"side": "right", "notes": notes},
         provenance={"layout": "MMSA pickle", "known": known, "sha256": hashed},
-        licence="that of the imported file",
+        notes=tuple(notes),
+        facts={
+            "features": {
+                "text": f"last layer of {encoder}, a row a token" if encoder else "as imported"
+            },
+            "padding": {"side": "right", "notes": notes},
+            "licence": "that of the imported file",
+        },
     )
-    return Report(written, known, {split: len(splits[split]) for split in SPLITS}, tuple(notes))
 
 
 def _read_fields(source: Path) -> dict[str, Fields]:
@@ -275,3 +255,13 @@ def _split(name: str, fields: Fields, streams: Mapping[str, Sequences]) -> Split
             if f"regression_labels_{letter}" in fields
         },
     )
+
+
+READER = Reader(
+    name="mmsa",
+    files=(),
+    recognises=is_file,
+    open=open_mmsa,
+    in_place=False,
+    last=True,
+)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from benchmark.errors import UserError
+from benchmark.processes import PARENT
 from benchmark.records.store import record_path
-from benchmark.running.cell import run_plan
+from benchmark.running.cell import run_cell
 from benchmark.running.plan import Plan
 from benchmark.running.preflight import preflight
 
@@ -58,7 +59,7 @@ class Pool:
             tied = threading.current_thread() is threading.main_thread()
             first = ["benchmark.running.engines.leash"] if tied else []
             self.context.set_forkserver_preload([*first, "benchmark.running.engines.preload"])
-            with _uninterrupted():
+            with _uninterrupted(), _introduced():
                 forkserver.ensure_running()
         self.listen = listen
         self.seconds = seconds
@@ -241,7 +242,7 @@ def _work(connection: Connection) -> None:
                 tell("verdict", verdict, None)
                 continue
             with _captured(log_path(plan)):
-                record = run_plan(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
+                record = run_cell(plan, lambda epoch, epochs: tell("epoch", epoch, epochs))
             tell("finished", record.model_copy(update={"history": []}), None)
         except UserError as error:
             tell("problem", str(error), None)
@@ -304,3 +305,13 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _introduced() -> Iterator[None]:
+    """A process started within knows its parent, though that may be gone before it asks."""
+    os.environ[PARENT] = str(os.getpid())
+    try:
+        yield
+    finally:
+        del os.environ[PARENT]

@@ -12,18 +12,19 @@ from benchmark.batch import Batch
 from benchmark.config import TrainConfig
 from benchmark.conformance.promises import CHECKS, BrokenPromise, run_check, run_checks
 from benchmark.conformance.tiny_data import (
-    TinyBatches,
     build,
     join,
     pad,
     steps,
     tensors,
     tiny_batch,
+    tiny_batches,
     tiny_dims,
 )
 from benchmark.errors import UserError
 from benchmark.model import Batches, Dims, Model, Output
-from benchmark.registry import ModelEntry, broken_modules, list_models
+from benchmark.plugins import broken_modules
+from benchmark.registry import ModelEntry, list_models
 
 ENTRIES = list_models()
 BASELINES = Path(__file__).parents[3] / "baselines"
@@ -521,7 +522,7 @@ def test_steps_drive_a_model_as_training_does() -> None:
     dims = tiny_dims(Logs)
     with torch.random.fork_rng(devices=[]):
         model = build(entry, dims)
-        batches = TinyBatches(tiny_batch(dims, samples=5), batch_size=3)
+        batches = tiny_batches(tiny_batch(dims, samples=5), batch_size=3)
         losses = [loss.item() for loss in steps(model, batches, epochs=2)]
     assert all(math.isfinite(loss) for loss in losses)
     step = [("step", 3, True), ("step", 2, True)]

@@ -18,13 +18,14 @@ from benchmark.config import Protocol, TrainConfig, get_protocol
 from benchmark.cost import memory
 from benchmark.cost.evaluation import cost
 from benchmark.cost.flops import count_macs, text_encoders
-from benchmark.cost.workload import Pool, full_length, random_batch, training_steps
+from benchmark.cost.workload import full_length, random_batch, training_steps
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from benchmark.datasets.load import load_dataset
 from benchmark.evaluation import EvaluationContext
 from benchmark.model import Dims, Model, Output
 from benchmark.registry import create_model, get_model
 from benchmark.task import regression
+from benchmark.training.batches import SplitBatches
 
 CPU = torch.device("cpu")
 DIMS = Dims(text=7, audio=5, vision=9, vocabulary=20)
@@ -511,9 +512,9 @@ def test_what_cannot_be_measured_is_none_with_a_reason() -> None:
     assert sum("no second time" in note for note in found["notes"]) == 2
 
 
-def test_hooks_see_a_pool_whose_index_counts_from_zero() -> None:
+def test_hooks_see_batches_whose_index_counts_from_zero() -> None:
     batch = random_batch(make_split("train", 4), 9, seed=0, device=CPU)
-    pool = Pool(batch, 3)
+    pool = SplitBatches(batch, 3)
     assert batch.index.tolist() == list(range(9))
     assert [part.index.tolist() for part in pool] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     assert pool.samples == 9
@@ -537,7 +538,7 @@ def test_training_steps_use_the_models_groups() -> None:
     model = Tiny(DIMS)
     before = {name: value.clone() for name, value in model.named_parameters()}
     config = TrainConfig(lr=0.1, encoder_lr=1e-12, encoder_weight_decay=0.0)
-    next(training_steps(model, Pool(batch_of(4), 4), config, "fp32"))()
+    next(training_steps(model, SplitBatches(batch_of(4), 4), config, "fp32"))()
     head = (model.head.weight - before["head.weight"]).detach().abs().max()
     encoder = (
         (model.encoder.projection.weight.detach() - before["encoder.projection.weight"]).abs().max()

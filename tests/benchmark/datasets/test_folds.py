@@ -1,4 +1,4 @@
-"""One file with folds instead of splits, and folders that say they are datasets and are not."""
+"""Folds, of splits or of one file, and folders that say they are datasets and are not."""
 
 import json
 
@@ -10,6 +10,7 @@ from benchmark.datasets.doctor import examine
 from benchmark.datasets.load import list_datasets, load_dataset
 from benchmark.errors import UserError
 from benchmark.running.plan import plan_grid
+from tests.benchmark.datasets.small import write_npz
 from tests.benchmark.datasets.test_labels import refusal, write_folder
 
 SAMPLES = 12
@@ -141,3 +142,52 @@ def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
     write_folder(tmp_path / "own", np.zeros(6), {"range": [-3, 3]}, name=name)
     with pytest.raises(UserError, match="the dataset cannot be called"):
         load_dataset("own", data=tmp_path)
+
+
+def test_folds_partition_all_samples_and_share_one_fingerprint(tmp_path, arrays):
+    for place, values in enumerate(arrays.values()):
+        values["cv_fold"] = (np.arange(len(values["label"])) + place) % 3
+    folder = write_npz(tmp_path / "own", arrays)
+    everything = sorted(str(name) for values in arrays.values() for name in values["id"])
+    tested = []
+    datasets = [load_dataset(f"{folder}@{fold}") for fold in range(3)]
+    for fold, dataset in enumerate(datasets):
+        splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.open_test()}
+        ids = [str(name) for split in splits.values() for name in split.ids]
+        assert sorted(ids) == everything
+        assert dataset.name.endswith("@folds")
+        tested += splits["test"].ids.tolist()
+        following = datasets[(fold + 1) % 3].open_test()
+        assert splits["valid"].ids.tolist() == following.ids.tolist()
+    assert sorted(tested) == everything
+    assert len({dataset.fingerprint for dataset in datasets}) == 1
+
+
+def test_folds_keep_every_array_with_its_sample(tmp_path, arrays):
+    for values in arrays.values():
+        values["cv_fold"] = np.arange(len(values["label"])) % 3
+    folder = write_npz(tmp_path / "own", arrays)
+    whole = load_dataset(str(folder), standardise=())
+    label = {}
+    for split in (whole.train, whole.valid, whole.open_test()):
+        for name, value, audio in zip(split.ids, split.label, split.audio.values, strict=True):
+            label[str(name)] = (float(value), float(audio[0].sum()))
+    dataset = load_dataset(f"{folder}@1", standardise=())
+    for split in (dataset.train, dataset.valid, dataset.open_test()):
+        for name, value, audio in zip(split.ids, split.label, split.audio.values, strict=True):
+            assert label[str(name)] == (float(value), float(audio[0].sum()))
+
+
+@pytest.mark.parametrize(("fold", "words"), [("9", "folds 0 to 2"), ("x", "a fold is a number")])
+def test_an_unknown_fold_is_refused(tmp_path, arrays, fold, words):
+    for values in arrays.values():
+        values["cv_fold"] = np.arange(len(values["label"])) % 3
+    folder = write_npz(tmp_path / "own", arrays)
+    with pytest.raises(UserError, match=words):
+        load_dataset(f"{folder}@{fold}")
+
+
+def test_a_dataset_without_folds_says_so(tmp_path, arrays):
+    folder = write_npz(tmp_path / "own", arrays)
+    with pytest.raises(UserError, match="declares no folds"):
+        load_dataset(f"{folder}@0")

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmark.datasets.checks import refuse_labels
 from benchmark.datasets.convert import import_dataset
 from benchmark.datasets.doctor import examine
-from benchmark.datasets.labels import neutral_sentence, refuse_labels
+from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import load_dataset
-from benchmark.datasets.native import read_dataset, write_dataset
+from benchmark.datasets.native import write_dataset
 from benchmark.datasets.synthetic import make_synthetic
 from benchmark.errors import UserError
 from benchmark.task import Task, multiclass, multilabel, regression
@@ -165,7 +166,7 @@ def test_every_kind_of_label_loads_and_survives_an_import(tmp_path, facts, label
     )
     assert all(found.level != "error" for found in examine("own", tmp_path))
     import_dataset(folder, tmp_path / "native", "native")
-    native = read_dataset(tmp_path / "native")
+    native = load_dataset("native", data=tmp_path)
     assert native.task == task
     np.testing.assert_array_equal(native.train.label, dataset.train.label, strict=True)
 
@@ -243,14 +244,14 @@ def test_an_assumed_neutral_label_is_known_to_be_assumed(tmp_path):
     assert levels("own", tmp_path)[sentence] == "warning"
     notes = import_dataset(tmp_path / "own", tmp_path / "native", "native")
     assert sentence in notes
-    assert read_dataset(tmp_path / "native").provenance["neutral"] == "assumed"
+    assert load_dataset("native", data=tmp_path).provenance["neutral"] == "assumed"
     assert levels("native", tmp_path)[sentence] == "warning"
-    before = read_dataset(tmp_path / "native").fingerprint
+    before = load_dataset("native", data=tmp_path).fingerprint
     path = tmp_path / "native/dataset.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": {"neutral": 3}}))
     assert levels("native", tmp_path)["neutral label 3, stated"] == "ok"
-    assert read_dataset(tmp_path / "native").task.neutral == 3
-    assert read_dataset(tmp_path / "native").fingerprint != before
+    assert load_dataset("native", data=tmp_path).task.neutral == 3
+    assert load_dataset("native", data=tmp_path).fingerprint != before
 
 
 def test_a_stated_neutral_label_stays_stated(tmp_path):
@@ -258,8 +259,8 @@ def test_a_stated_neutral_label_stays_stated(tmp_path):
     assert load_dataset("own", data=tmp_path).provenance["neutral"] == "stated"
     assert levels("own", tmp_path)["neutral label 3, stated"] == "ok"
     import_dataset(tmp_path / "own", tmp_path / "native", "native")
-    assert read_dataset(tmp_path / "native").task.neutral == 3
-    assert read_dataset(tmp_path / "native").provenance["neutral"] == "stated"
+    assert load_dataset("native", data=tmp_path).task.neutral == 3
+    assert load_dataset("native", data=tmp_path).provenance["neutral"] == "stated"
 
 
 def test_a_symmetric_range_and_classes_need_no_statement(tmp_path):

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import benchmark.running.cell as experiment
+import benchmark.running.parts as parts
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.load import load_dataset
 from benchmark.records.measurements import Measurements
 from benchmark.records.record import Record
 from benchmark.records.store import read_arrays, read_record, record_path, write_record
+from benchmark.running.cell import run_cell
 from benchmark.running.plan import Plan, plan_grid
 from benchmark.running.run import is_done
 
@@ -33,7 +34,7 @@ def watched(monkeypatch: pytest.MonkeyPatch):
             return dataset.open_test()
 
         given = replace(dataset, open_test=open_test)
-        monkeypatch.setattr(experiment, "cached_dataset", lambda *_: given)
+        monkeypatch.setattr(parts, "cached_dataset", lambda *_: given)
         return events
 
     return install
@@ -42,7 +43,7 @@ def watched(monkeypatch: pytest.MonkeyPatch):
 def test_the_test_split_is_opened_once_and_after_training(tmp_path: Path, watched) -> None:
     events = watched(load_dataset("synthetic"))
     score = plans(tmp_path)[0]
-    record = experiment.run_plan(score, lambda epoch, _: events.append(f"epoch {epoch.epoch}"))
+    record = run_cell(score, lambda epoch, _: events.append(f"epoch {epoch.epoch}"))
     assert record.status == "done", record.error
     assert events == ["epoch 1", "epoch 2", "test opened"]
 
@@ -51,7 +52,7 @@ def test_a_cost_cell_never_opens_the_test_split(tmp_path: Path, watched) -> None
     events = watched(load_dataset("synthetic"))
     cost = plans(tmp_path)[-1]
     assert cost.cell.part == "cost"
-    assert experiment.run_plan(cost).status == "done"
+    assert run_cell(cost).status == "done"
     assert events == []
 
 
@@ -61,7 +62,7 @@ def test_a_test_sample_in_an_optimiser_step_fails_the_cell(tmp_path: Path, watch
     ids = test.ids.astype("<U20")
     ids[3] = dataset.train.ids[5]
     watched(replace(dataset, open_test=lambda: replace(test, ids=ids)))
-    record = experiment.run_plan(plans(tmp_path)[0])
+    record = run_cell(plans(tmp_path)[0])
     assert record.status == "failed"
     assert record.error is not None
     assert "1 test samples were seen by an optimiser step" in record.error.message
@@ -70,7 +71,7 @@ def test_a_test_sample_in_an_optimiser_step_fails_the_cell(tmp_path: Path, watch
 
 def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Path) -> None:
     plan = plans(tmp_path)[0]
-    record = experiment.run_plan(plan)
+    record = run_cell(plan)
     path = record_path(tmp_path, plan.cell)
     assert read_record(path) == record
     arrays = read_arrays(path)
@@ -85,14 +86,14 @@ def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Pa
 
 
 def test_curves_start_at_the_clean_value(tmp_path: Path) -> None:
-    record = experiment.run_plan(plans(tmp_path)[0])
+    record = run_cell(plans(tmp_path)[0])
     for curve in record.measurements.robustness.curves.values():
         assert curve.metrics["mae"][0] == [record.metric("mae")]
 
 
 def test_a_changed_dataset_fails_the_cell(tmp_path: Path, watched) -> None:
     watched(replace(load_dataset("synthetic"), fingerprint="another"))
-    record = experiment.run_plan(plans(tmp_path)[0])
+    record = run_cell(plans(tmp_path)[0])
     assert record.status == "failed"
     assert "changed since the run was planned" in record.error.message
 
@@ -100,7 +101,7 @@ def test_a_changed_dataset_fails_the_cell(tmp_path: Path, watched) -> None:
 def test_precision_is_part_of_the_cell(tmp_path: Path) -> None:
     plain, brain = plans(tmp_path)[0], plans(tmp_path, precision="bf16")[0]
     assert plain.cell.key != brain.cell.key
-    record = experiment.run_plan(brain)
+    record = run_cell(brain)
     assert record.status == "done"
     assert record.environment["precision"] == "bf16"
 

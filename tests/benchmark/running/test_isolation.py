@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,14 @@ import torch
 from benchmark import metrics
 from benchmark.config import Protocol
 from benchmark.datasets.load import locate
+from benchmark.processes import PARENT
 from benchmark.records.store import read_arrays, read_record, record_path
 from benchmark.running.plan import plan_grid
 from benchmark.running.run import Event, Outcome, run
 from benchmark.running.state import State, unchanged
 from tests.folders import make_folder
 
+ROOT = Path(__file__).parents[3]
 HEAD = """
 import ctypes, os, signal, subprocess, sys, threading, time
 import torch
@@ -317,3 +320,19 @@ def test_what_a_plugin_does_as_it_is_imported_stays_out_of_the_run(
     found = status(outcome)
     assert (found["prior"], found["late-fusion"]) == ("done", "done")
     assert len(outcome.records) == 3 or "own" not in found
+
+
+def test_a_server_whose_parent_is_gone_already_ends_at_once() -> None:
+    code = "import benchmark.running.engines.leash; print('lives on')"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    environment = {**os.environ, PARENT: str(gone.pid)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    environment[PARENT] = str(os.getpid())
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (0, "lives on\n")

@@ -10,7 +10,9 @@ from torch import nn
 from benchmark.batch import Batch, Stream
 from benchmark.config import PROTOCOLS, TrainConfig
 from benchmark.model import Model, Output
-from benchmark.training.loop import TrainBatches, _Optimiser, _rate, train
+from benchmark.training.batches import SplitBatches
+from benchmark.training.loop import train
+from benchmark.training.optimiser import Optimiser, rate
 
 PROTOCOL = PROTOCOLS["quick"]
 
@@ -79,8 +81,8 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_another_order() -
         results.append(fit(model))
     one, two = ([epoch.train_loss for epoch in result.history] for result in results)
     assert one == two
-    first = TrainBatches(make_batch(), 8, seed=0).shuffle()
-    assert not torch.equal(first, TrainBatches(make_batch(), 8, seed=1).shuffle())
+    first = SplitBatches(make_batch(), 8, seed=0).shuffle()
+    assert not torch.equal(first, SplitBatches(make_batch(), 8, seed=1).shuffle())
 
 
 def test_every_sample_is_seen_once_an_epoch_and_logged() -> None:
@@ -103,9 +105,9 @@ def test_hooks_run_in_order() -> None:
 
 
 def test_a_last_batch_of_one_joins_its_neighbour() -> None:
-    sizes = [len(batch) for batch in TrainBatches(make_batch(33), 16, seed=0)]
+    sizes = [len(batch) for batch in SplitBatches(make_batch(33), 16, seed=0)]
     assert sizes == [16, 17]
-    assert [len(batch) for batch in TrainBatches(make_batch(1), 16, seed=0)] == [1]
+    assert [len(batch) for batch in SplitBatches(make_batch(1), 16, seed=0)] == [1]
 
 
 def test_accumulated_gradients_are_averaged_and_the_remainder_is_stepped_on() -> None:
@@ -189,18 +191,18 @@ def test_clipping_bounds_the_step() -> None:
 
 def test_the_schedule_warms_up_and_decays() -> None:
     config = TrainConfig(schedule="linear", warmup=0.1)
-    rates = [_rate(step, 100, config) for step in range(100)]
+    rates = [rate(step, 100, config) for step in range(100)]
     assert 0 < rates[0] < rates[5] < rates[9] < 1
     assert rates[10] == 1
     assert rates[55] == pytest.approx(0.5)
     assert rates[99] > 0
-    optimiser = _Optimiser([{"params": [nn.Parameter(torch.ones(1))]}], config, 10, 10)
+    optimiser = Optimiser([{"params": [nn.Parameter(torch.ones(1))]}], config, 100)
     assert optimiser.lr == pytest.approx(config.lr * rates[0])
 
 
 def test_plateau_cuts_the_rate() -> None:
     config = TrainConfig(schedule="plateau", plateau_patience=1, plateau_factor=0.5)
-    optimiser = _Optimiser([{"params": [nn.Parameter(torch.ones(1))]}], config, 10, 10)
+    optimiser = Optimiser([{"params": [nn.Parameter(torch.ones(1))]}], config, 100)
     for _ in range(4):
         optimiser.end_epoch(1.0)
     assert optimiser.lr == pytest.approx(config.lr * 0.5)

@@ -4,9 +4,9 @@ import pickle
 import numpy as np
 import pytest
 
+from benchmark.datasets.convert import import_dataset
+from benchmark.datasets.files.unpickle import read_pickle
 from benchmark.datasets.load import load_dataset
-from benchmark.datasets.readers.mmsa import import_mmsa
-from benchmark.datasets.readers.unpickle import read_pickle
 from benchmark.errors import UserError
 
 SPLITS = ("train", "valid", "test")
@@ -52,11 +52,10 @@ def write_pickle(path, content, protocol=4):
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_mmsa_import(tmp_path, protocol):
     content = make_mmsa()
-    report = import_mmsa(
+    said = import_dataset(
         write_pickle(tmp_path / "a.pkl", content, protocol), tmp_path / "mosi", "mosi"
     )
-    assert report.known == ""
-    assert report.sizes == {"train": 4, "valid": 4, "test": 4}
+    assert said[0] == "read an unknown file: 4/4/4 samples"
     dataset = load_dataset("mosi", data=tmp_path, standardise=())
     split = dataset.open_test()
     assert (dataset.task.low, dataset.task.high) == (-3, 3)
@@ -72,8 +71,8 @@ def test_mmsa_import(tmp_path, protocol):
 
 def test_mmsa_left_padding_is_moved_and_reported(tmp_path):
     content = make_mmsa(left=True, lengths=[1, 1, 1, 6])
-    report = import_mmsa(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
-    assert any("audio was padded on the left" in note for note in report.notes)
+    said = import_dataset(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
+    assert any("audio was padded on the left" in note for note in said)
     audio = load_dataset("mosi", data=tmp_path, standardise=()).train.audio
     assert audio.lengths.tolist() == [3, 4, 5, 6]
     np.testing.assert_allclose(audio.values[0, :3], content["train"]["audio"][0, 3:], rtol=1e-6)
@@ -81,15 +80,15 @@ def test_mmsa_left_padding_is_moved_and_reported(tmp_path):
 
 def test_mmsa_lengths_full_of_ones_are_recovered_and_reported(tmp_path):
     content = make_mmsa(lengths=[1, 1, 1, 6])
-    report = import_mmsa(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
-    assert any("vision_lengths says 1 for 75%" in note for note in report.notes)
+    said = import_dataset(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
+    assert any("vision_lengths says 1 for 75%" in note for note in said)
     train = load_dataset("mosi", data=tmp_path, standardise=()).train
     assert train.vision.lengths.tolist() == [3, 4, 5, 6]
 
 
 def test_mmsa_plausible_lengths_keep_trailing_zero_frames(tmp_path):
     content = make_mmsa(lengths=[4, 4, 5, 6])
-    import_mmsa(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
+    import_dataset(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
     train = load_dataset("mosi", data=tmp_path, standardise=()).train
     assert train.audio.lengths.tolist() == [4, 4, 5, 6]
 
@@ -98,9 +97,9 @@ def test_mmsa_infinite_values_become_zero_and_are_counted(tmp_path):
     content = make_mmsa()
     content["train"]["audio"][1, 0, :2] = -np.inf
     content["train"]["vision"][1, 0, 0] = np.nan
-    report = import_mmsa(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
-    assert "2 values -inf of audio in train became 0" in report.notes
-    assert "1 values NaN of vision in train became 0" in report.notes
+    said = import_dataset(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
+    assert "2 values -inf of audio in train became 0" in said
+    assert "1 values NaN of vision in train became 0" in said
     assert (
         not load_dataset("mosi", data=tmp_path, standardise=()).train.audio.values[1, 0, :2].any()
     )
@@ -108,7 +107,7 @@ def test_mmsa_infinite_values_become_zero_and_are_counted(tmp_path):
 
 def test_sims_has_its_scale_and_unimodal_labels(tmp_path):
     path = write_pickle(tmp_path / "a.pkl", make_mmsa(unimodal=True))
-    import_mmsa(path, tmp_path / "sims", "sims")
+    import_dataset(path, tmp_path / "sims", "sims")
     dataset = load_dataset("sims", data=tmp_path)
     assert dataset.task.convention == "sims"
     assert set(dataset.train.unimodal_labels) == set(MODALITIES)
@@ -120,7 +119,7 @@ def test_mmsa_missing_field_is_named(tmp_path, field):
     content = make_mmsa()
     del content["valid"][field]
     with pytest.raises(UserError, match=f"no field '{field}'"):
-        import_mmsa(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
+        import_dataset(write_pickle(tmp_path / "a.pkl", content), tmp_path / "mosi", "mosi")
     assert not (tmp_path / "mosi").exists()
 
 
@@ -165,4 +164,4 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(UserError, match="no file"):
         read_pickle(tmp_path / "none.pkl")
     with pytest.raises(UserError, match="no MMSA pickle"):
-        import_mmsa(write_pickle(path, [1]), tmp_path / "mosi", "mosi")
+        import_dataset(write_pickle(path, [1]), tmp_path / "mosi", "mosi")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.datasets.readers import pickled, unpickle
-from benchmark.datasets.readers.unpickle import read_pickle
+from benchmark.datasets.files import pickled, unpickle
+from benchmark.datasets.files.unpickle import read_pickle
 from benchmark.errors import UserError
 from tests.campaign import pickles
 from tests.campaign.pickles import FLOAT, array, call, named, value, whole

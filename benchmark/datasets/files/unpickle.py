@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.datasets.readers import pickled
+from benchmark.datasets.files import pickled
 from benchmark.errors import UserError
 from benchmark.naming import visible
 
@@ -37,7 +37,7 @@ _NEEDED = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 def read_pickle(path: Path | str) -> Any:
     """The content of a pickle made of numpy arrays and plain containers.
 
-    `benchmark.datasets.readers.pickled` reads it in a process of its own that can write no file and
+    `benchmark.datasets.files.pickled` reads it in a process of its own that can write no file and
     has limits of time and memory in proportion to the file; the pickle module takes no part. Single
     numpy numbers come as numbers of Python, arrays of objects as lists.
 

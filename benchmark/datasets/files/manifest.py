@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.datasets.readers.files import (
-    HEADER,
-    file_digest,
-    read_header,
-    refuse_no_unicode,
-    regular,
-)
+from benchmark.datasets.files.npz import HEADER, read_header, refuse_no_unicode
+from benchmark.datasets.files.regular import file_digest, regular
 from benchmark.errors import UserError
 from benchmark.naming import below, clipped, shown, visible
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.datasets.dataset import Floats, Sequences, Strings
-from benchmark.datasets.readers.files import file_digest, npz_names, read_npz
+from benchmark.datasets.files.npz import npz_names, read_npz
+from benchmark.datasets.files.regular import file_digest
 from benchmark.datasets.tokens import normalise, split_words
 from benchmark.errors import UserError
 

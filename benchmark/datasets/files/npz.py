@@ -1,27 +1,25 @@
-"""Files of a dataset: its manifest, npz archives and hashes, refused in one sentence if broken.
+"""Archives of arrays (npz), refused in one sentence if broken.
 
 A file may hold anything, so its headers are read first, and nothing is unpacked or allocated that
 its size does not pay for.
 """
 
-import hashlib
 import io
-import json
 import math
 import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.datasets.files.regular import regular
 from benchmark.errors import UserError
-from benchmark.naming import check_name, clipped, shown, visible
+from benchmark.naming import clipped, shown, visible
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -29,119 +27,8 @@ FREE = 128 * 2**20  # bytes that a file of any size may unpack to
 RATIO = 100  # bytes more for each of its own; real features, zero padding and all, have below 30
 ROWS = 2**14  # samples that a file of any size may have; a larger one, one for 4 of its bytes
 HEADER = 2**14  # bytes in which the header of an array ends; those of numpy have about a hundred
-MANIFEST = 2**24  # bytes of a dataset.json
-DEPTH = 32  # objects and lists of a dataset.json within each other
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 PLAIN = "biufcSU"  # kinds of arrays that hold plain numbers or texts
-
-
-def named(folder: Path, manifest: dict[str, Any]) -> str:
-    """The name of a dataset, which is the name of a folder of records too.
-
-    Args:
-        folder: names it where the manifest does not.
-        manifest: its `dataset.json`.
-
-    Raises:
-        UserError: no folder can have it.
-    """
-    if manifest.get("name") is not None:
-        return check_name("the dataset", manifest["name"])
-    try:
-        return check_name("the dataset", folder.resolve().name)
-    except UserError as error:
-        raise UserError(f'{error}; give it another as "name" in its dataset.json') from None
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The `dataset.json` of a folder; empty where there is none.
-
-    Raises:
-        UserError: it is not a JSON object, or one that no one would write.
-    """
-    path = folder / "dataset.json"
-    place = f"dataset.json of {shown(folder.name)}"
-    if not path.exists():
-        return {}
-    with regular(path, place) as file:
-        content = file.read(MANIFEST + 1)
-    if len(content) > MANIFEST:
-        raise UserError(f"{place} has more than {MANIFEST >> 20} MiB; see docs/data.md")
-    try:
-        values = json.loads(
-            content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number
-        )
-    except RecursionError:
-        raise _too_deep(place) from None
-    except ValueError as error:
-        raise UserError(f"{place} cannot be read: {visible(str(error))}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{place} holds no JSON object; see docs/data.md")
-    _refuse_odd(values, place)
-    return values
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise ValueError(f"the key {shown(key)} is there more than once")
-        values[key] = value
-    return values
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no finite number, and no JSON")
-
-
-def _too_deep(place: str) -> UserError:
-    return UserError(f"{place} has more than {DEPTH} lists and objects within each other")
-
-
-def _refuse_odd(values: dict[str, Any], place: str) -> None:
-    """Stop at nesting that other code could not follow, and at text that no file can hold."""
-    level: list[Any] = [values]
-    for _ in range(DEPTH):
-        for value in level:
-            _refuse_surrogates(value, place)
-        lists = [value for value in level if isinstance(value, list)]
-        objects = [value for value in level if isinstance(value, dict)]
-        level = [part for value in lists for part in value]
-        level += [part for value in objects for pair in value.items() for part in pair]
-    if level:
-        raise _too_deep(place)
-
-
-def _refuse_surrogates(value: object, place: str) -> None:
-    try:
-        if isinstance(value, str):
-            value.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{place} has the text {shown(value)}, which is no Unicode") from None
-
-
-@contextmanager
-def regular(path: Path, place: str) -> Iterator[IO[bytes]]:
-    """Open a file; a pipe or a device would never end.
-
-    Raises:
-        UserError: it is not there, no file, or reading it fails.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise UserError(f"{place} is no file but a folder, pipe or device; put a file there")
-        with path.open("rb") as file:
-            yield file
-    except FileNotFoundError:
-        raise UserError(f"{place} is not there") from None
-    except OSError as error:
-        raise UserError(f"{place} cannot be read: {error.strerror or error}") from None
-
-
-def file_digest(path: Path, size: int = 16) -> str:
-    """BLAKE2 hash of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=size)).hexdigest()
 
 
 def read_npz(path: Path, wanted: tuple[str, ...] | None = None) -> Arrays:

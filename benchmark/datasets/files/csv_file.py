@@ -9,7 +9,7 @@ from typing import IO
 
 import pandas as pd
 
-from benchmark.datasets.readers.files import regular
+from benchmark.datasets.files.regular import regular
 from benchmark.errors import UserError
 from benchmark.naming import shown, visible
 

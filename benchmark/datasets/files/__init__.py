@@ -1,0 +1,1 @@
+"""Files of others, of which nothing is believed: what readers open, unpack and check them with."""
