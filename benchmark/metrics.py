@@ -36,6 +36,14 @@ class MetricFunction(Protocol):
         ...
 
 
+class SampleFunction(Protocol):
+    """What a metric is the mean of."""
+
+    def __call__(self, *, label: ArrayLike, prediction: ArrayLike) -> Array:
+        """The value of every sample `(N,)`, NaN where one does not count."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """What tables, plots and model selection know of a metric.
@@ -51,6 +59,7 @@ class Metric:
         percent: shown times 100.
         centred: for a regression, computed on deviations from the neutral label.
         standard: part of every evaluation; the others are forms of older papers, on request.
+        samples: values of single samples whose mean it is; None where it is no such mean.
     """
 
     name: str
@@ -63,6 +72,7 @@ class Metric:
     percent: bool = True
     centred: bool = False
     standard: bool = True
+    samples: SampleFunction | None = None
 
 
 METRICS: dict[str, Metric] = {}
@@ -106,6 +116,29 @@ def evaluate_metrics(
         own_label, own_prediction = shifted if metric.centred else (truth, guess)
         values[metric.key] = metric.function(label=own_label, prediction=own_prediction)
     return values
+
+
+def sample_scores(
+    metric: Metric, *, label: ArrayLike, prediction: ArrayLike, neutral: float = 0.0
+) -> Floats:
+    """The values of single samples `(N,)` whose mean the metric is, NaN where one does not count.
+
+    Args:
+        metric: with `samples`.
+        label: `(N,)`, or `(N, C)` for multilabel.
+        prediction: `(N,)` for a regression, logits `(N, C)` otherwise.
+        neutral: label of a regression that signs and classes are about.
+
+    Raises:
+        UserError: the metric is no such mean, the shapes do not fit or a value is not allowed.
+    """
+    if metric.samples is None:
+        raise UserError(f"{metric.name} is no mean over samples")
+    truth, guess = np.asarray(label), np.asarray(prediction)
+    if metric.centred and neutral:
+        truth, guess = truth - neutral, guess - neutral
+    truth, guess = _ARRAYS[metric.convention](truth, guess)
+    return np.asarray(metric.samples(label=truth, prediction=guess), np.float64)
 
 
 def refuse_impossible(
@@ -154,7 +187,7 @@ def _standard(task: "Task") -> list[Metric]:
 
 
 def _metric(
-    symbol: str, convention: str, **facts: bool
+    symbol: str, convention: str, **facts: Any
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Check the arrays before the call and enter the function in `METRICS`."""
 
@@ -175,6 +208,23 @@ def _metric(
             **facts,
         )
         return checked
+
+    return register
+
+
+def _mean_metric(
+    symbol: str, convention: str, **facts: Any
+) -> Callable[[SampleFunction], MetricFunction]:
+    """Enter the mean of what a function says of single samples."""
+
+    def register(samples: SampleFunction) -> MetricFunction:
+        @wraps(samples)
+        def average(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+            values = np.asarray(samples(label=label, prediction=prediction), np.float64)
+            counted = values[~np.isnan(values)]
+            return float(counted.mean()) if len(counted) else None
+
+        return _metric(symbol, convention, samples=samples, **facts)(average)
 
     return register
 
@@ -233,6 +283,10 @@ _ARRAYS: dict[str, Callable[[ArrayLike, ArrayLike], tuple[Array, Floats]]] = {
 }
 
 
+def _same(truth: Array, predicted: Array) -> Array:
+    return np.asarray(truth == predicted)
+
+
 def _agreement(truth: Array, predicted: Array) -> float | None:
     return float((truth == predicted).mean()) if len(truth) else None
 
@@ -281,16 +335,16 @@ def _signs(label: ArrayLike, prediction: ArrayLike, split: str) -> tuple[Array, 
     return truth > 0, guess > 0
 
 
-@_metric("MAE", "mosi", higher_is_better=False, percent=False)
-def mae(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("MAE", "mosi", higher_is_better=False, percent=False)
+def mae(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean absolute error of the values as they are, not clipped."""
-    return float(np.abs(np.subtract(prediction, label)).mean())
+    return np.abs(np.subtract(prediction, label))
 
 
-@_metric("MSE", "mosi", higher_is_better=False, percent=False)
-def mse(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("MSE", "mosi", higher_is_better=False, percent=False)
+def mse(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean squared error of the values as they are, not clipped."""
-    return float(np.square(np.subtract(prediction, label)).mean())
+    return np.square(np.subtract(prediction, label))
 
 
 @_metric("Corr", "mosi", percent=False)
@@ -299,28 +353,28 @@ def corr(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     return _pearson(np.asarray(label), np.asarray(prediction))
 
 
-@_metric("Acc-7", "mosi", centred=True)
-def acc7(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-7", "mosi", centred=True)
+def acc7(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-3, 3] and rounded half to even, agree."""
-    return _agreement(_rounded(label, 3), _rounded(prediction, 3))
+    return _same(_rounded(label, 3), _rounded(prediction, 3))
 
 
-@_metric("Acc-5", "mosi", centred=True)
-def acc5(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-5", "mosi", centred=True)
+def acc5(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-2, 2] and rounded half to even, agree."""
-    return _agreement(_rounded(label, 2), _rounded(prediction, 2))
+    return _same(_rounded(label, 2), _rounded(prediction, 2))
 
 
-@_metric("Acc-3", "mosi", centred=True)
-def acc3(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-3", "mosi", centred=True)
+def acc3(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-1, 1] and rounded half to even, agree."""
-    return _agreement(_rounded(label, 1), _rounded(prediction, 1))
+    return _same(_rounded(label, 1), _rounded(prediction, 1))
 
 
-@_metric("Acc-2 (-/0+)", "mosi", centred=True)
-def acc2_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2 (-/0+)", "mosi", centred=True)
+def acc2_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of all samples on the right side, negative or not; 0 is non-negative."""
-    return _agreement(*_signs(label, prediction, "neg_nonneg"))
+    return _same(*_signs(label, prediction, "neg_nonneg"))
 
 
 @_metric("F1 (-/0+)", "mosi", centred=True)
@@ -329,10 +383,11 @@ def f1_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     return _weighted_f1(*_signs(label, prediction, "neg_nonneg"))
 
 
-@_metric("Acc-2 (-/+)", "mosi", centred=True)
-def acc2_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2 (-/+)", "mosi", centred=True)
+def acc2_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share on the right side among samples whose label is not 0; a prediction of 0 is negative."""
-    return _agreement(*_signs(label, prediction, "neg_pos"))
+    truth, guess = np.asarray(label), np.asarray(prediction)
+    return np.where(truth != 0, (truth > 0) == (guess > 0), np.nan)
 
 
 @_metric("F1 (-/+)", "mosi", centred=True)
@@ -353,10 +408,10 @@ def f1_neg_pos_pred_weighted(*, label: ArrayLike, prediction: ArrayLike) -> floa
     return _weighted_f1(*_signs(label, prediction, "neg_pos"), by_prediction=True)
 
 
-@_metric("Acc-2 (-0/+)", "mosi", centred=True, standard=False)
-def acc2_nonpos_pos(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2 (-0/+)", "mosi", centred=True, standard=False)
+def acc2_nonpos_pos(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of all samples on the right side, positive or not; 0 is non-positive (MulT's flag)."""
-    return _agreement(*_signs(label, prediction, "nonpos_pos"))
+    return _same(*_signs(label, prediction, "nonpos_pos"))
 
 
 @_metric("F1 (-0/+)", "mosi", centred=True, standard=False)
@@ -397,11 +452,11 @@ def _clipped(label: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:
     return np.clip(np.asarray(label), -1, 1), np.clip(np.asarray(prediction), -1, 1)
 
 
-@_metric("MAE", "sims", higher_is_better=False, percent=False)
-def sims_mae(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("MAE", "sims", higher_is_better=False, percent=False)
+def sims_mae(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean absolute error of the values clipped to [-1, 1]."""
     truth, guess = _clipped(label, prediction)
-    return float(np.abs(guess - truth).mean())
+    return np.abs(guess - truth)
 
 
 @_metric("Corr", "sims", percent=False)
@@ -410,23 +465,23 @@ def sims_corr(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     return _pearson(*_clipped(label, prediction))
 
 
-@_metric("Acc-5", "sims", centred=True)
-def sims_acc5(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-5", "sims", centred=True)
+def sims_acc5(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples in the right one of five bins: up to -0.7, -0.1, 0.1, 0.7 and above."""
     edges = (-0.7, -0.1, 0.1, 0.7)
-    return _agreement(_bins(label, *edges), _bins(prediction, *edges))
+    return _same(_bins(label, *edges), _bins(prediction, *edges))
 
 
-@_metric("Acc-3", "sims", centred=True)
-def sims_acc3(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-3", "sims", centred=True)
+def sims_acc3(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples in the right one of three bins: up to -0.1, up to 0.1 and above."""
-    return _agreement(_bins(label, -0.1, 0.1), _bins(prediction, -0.1, 0.1))
+    return _same(_bins(label, -0.1, 0.1), _bins(prediction, -0.1, 0.1))
 
 
-@_metric("Acc-2", "sims", centred=True)
-def sims_acc2(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2", "sims", centred=True)
+def sims_acc2(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples on the right side, up to 0 or above; 0 is negative."""
-    return _agreement(_bins(label, 0), _bins(prediction, 0))
+    return _same(_bins(label, 0), _bins(prediction, 0))
 
 
 @_metric("F1", "sims", centred=True)
@@ -439,10 +494,10 @@ def _decide(label: ArrayLike, prediction: ArrayLike) -> tuple[Array, Array]:
     return np.asarray(label), np.asarray(prediction).argmax(axis=1)
 
 
-@_metric("Acc", "multiclass")
-def accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc", "multiclass")
+def accuracy(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose largest logit is the label's; the first one of equals."""
-    return _agreement(*_decide(label, prediction))
+    return _same(*_decide(label, prediction))
 
 
 @_metric("wF1", "multiclass")
@@ -587,11 +642,11 @@ def multilabel_auroc(*, label: ArrayLike, prediction: ArrayLike) -> float | None
     return _mean_defined(per_label(label=label, prediction=prediction)["auroc"])
 
 
-@_metric("Exact", "multilabel")
-def multilabel_exact(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Exact", "multilabel")
+def multilabel_exact(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples with every label right."""
     truth, guess = np.asarray(label, bool), np.asarray(prediction) > 0
-    return float((truth == guess).all(axis=1).mean())
+    return np.asarray(_same(truth, guess).all(axis=1))
 
 
 @_metric("Subset", "multilabel", standard=False)

@@ -12,6 +12,7 @@ from leaderboard.columns import (
     measured_columns,
     score_columns,
 )
+from leaderboard.comparisons import Unit
 from leaderboard.grouping import comparable
 from leaderboard.names import Names
 from leaderboard.notes import left_out, make_notes
@@ -52,7 +53,7 @@ def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: 
     hardware = _main_hardware(records)
     rows = make_rows(pairs, columns, hardware, selection, names)
     folds = _count_folds(records)
-    unit = "fold" if folds else "seed"
+    unit: Unit = "fold" if folds else "seed"
     training = _training_devices(records)
     notes += make_notes(pairs, rows, columns, unit)
     notes += left_out(left)
@@ -60,7 +61,7 @@ def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: 
     if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
         ranked = [column for column in ranked if column.key not in TRAINING_TIMES]
         notes.append("Models were trained on different devices: training times are not ranked.")
-    marks, significance = rank(ranked, rows, unit)
+    marks, significance, comparisons = rank(ranked, rows, table=name, unit=unit)
     return Table(
         id=name,
         dataset=cell.dataset,
@@ -74,6 +75,7 @@ def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: 
         training=training,
         notes=tuple(notes),
         marks=marks,
+        comparisons=tuple(comparisons),
         significance=significance,
         harness=cell.harness,
         current=cell.harness == current,

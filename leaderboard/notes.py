@@ -82,10 +82,10 @@ def _twins(rows: Sequence[Row], columns: Sequence[Column], unit: str) -> list[st
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for row in rows:
         scores = tuple(
-            (column.key, seed, value)
+            (column.key, run, value)
             for column in columns
             if column.group == "score" and column.split == "test" and column.key in row.entries
-            for seed, value, _ in row.entries[column.key].scores
+            for run, value, _ in row.entries[column.key].scores
         )
         if row.ranked and scores:
             alike[scores].append(row.label)

@@ -8,10 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from benchmark.records.record import Record
 from benchmark.stats import Interval, mean, standard_deviation, t_interval
+from leaderboard.comparisons import Comparison
 from robustness.scores import Scores, score
 
 Source = tuple[Path, Record]
 Split = Literal["", "valid", "test"]
+Pairing = tuple[int | None, int]  # fold and seed, by which runs of two rows are pairs
 Place = Literal["page", "terminal", "paper", "missing"]
 VALID = "valid."  # begins the keys of scores on the validation split
 FOLDED = "@folds"  # ends the name of a cross-validated dataset
@@ -31,6 +33,11 @@ class Run(_Source):
     def of(source: Source) -> "Run":
         """The same with room for what follows from it."""
         return source if isinstance(source, Run) else Run(*source)
+
+    @property
+    def pairing(self) -> Pairing:
+        """Which runs of other rows it can be compared with."""
+        return self.record.cell.fold, self.record.cell.seed
 
     @cached_property
     def robustness(self) -> Scores | None:
@@ -91,9 +98,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """The values of one column in one row, each with its seed and the record it came from."""
+    """The values of one column in one row, each with fold, seed and the record it came from."""
 
-    scores: tuple[tuple[int, float, Path], ...]
+    scores: tuple[tuple[Pairing, float, Path], ...]
 
     @cached_property
     def values(self) -> tuple[float, ...]:
@@ -213,6 +220,7 @@ class Table:
         training: what the trainings ran on.
         notes: sentences a reader must know.
         marks: (row label, column key) -> standing.
+        comparisons: the best row of each column against the others, over common runs.
         significance: why † is there or not; empty with fewer than five seeds.
         harness: version of the harness that made the records; empty where they do not say.
         current: whether that is today's version.
@@ -231,6 +239,7 @@ class Table:
     training: tuple[str, ...]
     notes: tuple[str, ...]
     marks: dict[tuple[str, str], Mark]
+    comparisons: tuple[Comparison, ...]
     significance: str
     harness: str = ""
     current: bool = True

@@ -2,10 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from leaderboard.comparisons import Comparison
 from leaderboard.table import Column, Entry, Row, Table
 
 FIELDS = (
@@ -54,6 +56,19 @@ def tidy(tables: Sequence[Table]) -> str:
             if not own:
                 lines.append(_line(table, row))
     return csv_text(lines, FIELDS)
+
+
+def comparisons(tables: Sequence[Table], over_samples: Iterable[Comparison] = ()) -> str:
+    """`comparisons.csv`: a line for each pair of rows that was tested, at full precision.
+
+    Args:
+        tables: with comparisons over runs.
+        over_samples: further ones.
+    """
+    found = [*(one for table in tables for one in table.comparisons), *over_samples]
+    order = {table.id: place for place, table in enumerate(tables)}
+    found.sort(key=lambda one: order[one.table])
+    return csv_text([asdict(one) for one in found], [field.name for field in fields(Comparison)])
 
 
 def sources(tables: Sequence[Table], output: Path) -> str:

@@ -424,6 +424,7 @@ def test_every_file_is_there_and_named(written: tuple[Path, list[Path]]) -> None
     assert [path.name for path in files if path.parent == folder] == [
         "leaderboard.md",
         "leaderboard.csv",
+        "comparisons.csv",
         "runs.csv",
         "leaderboard.tex",
         "leaderboard.sources.json",
