@@ -13,7 +13,7 @@ SLOW = 1.25  # as in benchmark.cost.quiet
 def make_notes(
     pairs: Sequence[Run], rows: Sequence[Row], columns: Sequence[Column], unit: str
 ) -> list[str]:
-    """All notes of a table whose runs differ in `unit`, a seed or a fold."""
+    """All notes of a table whose runs differ in `unit`: seed, fold, or both in `run`."""
     records = [record for _, record in pairs]
     notes = []
     others = sorted({name for row in rows for name in row.elsewhere})

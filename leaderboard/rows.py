@@ -1,4 +1,4 @@
-"""The rows of a table: seeds and costs of one model with one choice of settings."""
+"""The rows of a table: runs and costs of one model with one choice of settings."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

@@ -30,7 +30,7 @@ SHORT, MOST_LETTERS = 2, 16  # letters of a class that is written upright, and o
 def confusion(
     table: Table, styles: dict[str, Style]
 ) -> "tuple[Figure, list[dict[str, Any]]] | None":
-    """Share of each true class by predicted class, over all seeds, one panel a model."""
+    """Share of each true class by predicted class, over all runs, one panel a model."""
     panels: dict[str, NDArray[np.int64]] = {}
     for row in table.rows:
         found = [_count_classes(table, path, record) for path, record in row.done]

@@ -55,7 +55,7 @@ def write_plots(tables: Sequence[Table], folder: Path) -> dict[str, list[Path]]:
 
 
 def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
-    """Skill by corruption level, one panel a corruption; bands are ± one deviation over seeds."""
+    """Skill by corruption level, one panel a corruption; bands are ± one deviation over runs."""
     numbers: Numbers = []
     for row in _trained(table):
         for name, points in _curves(row).items():
@@ -88,7 +88,7 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
 
 
 def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
-    """Skill with modalities missing; error bars are ± one deviation over seeds."""
+    """Skill with modalities missing; error bars are ± one deviation over runs."""
     numbers: Numbers = []
     titles = {column.key.removeprefix("skill."): column.header for column in table.at("missing")}
     for row in _trained(table):
@@ -126,7 +126,7 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
 def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
     """Validation metric that selects, by epoch.
 
-    A line ends where the last seed stopped; it is solid while all seeds train and faint after
+    A line ends where the last run stopped; it is solid while all runs train and faint after
     that, where it is the mean of those that still do.
     """
     numbers = _histories(table)
@@ -140,7 +140,7 @@ def training_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | N
     figure, (axis,) = new_figure(table, labels, note, (5.6, 3.6))
     for label in labels:
         lines = _select(numbers, label)
-        whole = [line for line in lines if line["n"] == line["seeds"]]
+        whole = [line for line in lines if line["n"] == line["runs"]]
         _band(axis, styles[label], whole, "epoch", key, scale)
         axis.plot(
             [line["epoch"] for line in lines],
@@ -169,7 +169,7 @@ def _histories(table: Table) -> Numbers:
             values = [value for run in runs if (value := run.get(epoch)) is not None]
             place = {"row": row.label, "epoch": epoch}
             numbers.append(
-                {**place, **_summary(f"valid_{table.selection}", values), "seeds": len(runs)}
+                {**place, **_summary(f"valid_{table.selection}", values), "runs": len(runs)}
             )
     return numbers
 

@@ -18,6 +18,7 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "×": r"$\times$",
     "–": "--",
     "†": r"\textsuperscript{\dag}",
     "↑": r"$\uparrow$",
@@ -193,7 +194,7 @@ def _value(table: Table, row: Row, column: Column, spread: bool) -> str:
 
 
 def _caption(table: Table, deviations: bool) -> str:
-    runs = f"Mean ± standard deviation over {table.seeds}" if table.several else _single(table)
+    runs = f"Mean ± standard deviation over {table.extent}" if table.several else _single(table)
     sentences = [f"Results on {_place(table)}. {runs}; accuracies and F1 in %."]
     if PAIRS.get(table.convention):
         means = "" if deviations or not table.several else ", means only"
@@ -214,9 +215,9 @@ def _place(table: Table) -> str:
 
 
 def _spread(table: Table) -> str:
-    runs = f"Mean ± standard deviation over {table.seeds}" if table.several else _single(table)
+    runs = f"Mean ± standard deviation over {table.extent}" if table.several else _single(table)
     return f" {runs}."
 
 
 def _single(table: Table) -> str:
-    return f"A single {table.unit}" if table.counts else "No runs"
+    return f"A single {table.unit}" if table.extents else "No runs"

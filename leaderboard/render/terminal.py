@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaderboard.columns import PAIRS
+from leaderboard.extent import several
 from leaderboard.names import one_line
 from leaderboard.numbers import UNDEFINED, number, spread
 from leaderboard.table import Column, Row, Table
@@ -89,14 +90,13 @@ def _fitting(
 
 
 def _title(table: Table) -> str:
-    told = table.counts == [table.folds]  # as many runs as folds, and the title counts those
-    return table.title if told else f"{table.title}, {table.seeds}"
+    told = table.extent == several(table.folds, "fold")  # the title counts these
+    return table.title if told else f"{table.title}, {table.extent}"
 
 
 def _label(row: Row) -> str:
-    """The label, with the seeds that have no result."""
-    complete = row.runs in (UNDEFINED, str(len(row.records)))
-    return row.label if complete else f"{row.label} {row.runs}"
+    """The label, with the runs that have no result."""
+    return f"{row.label} {row.lost}" if row.lost else row.label
 
 
 def _caption(table: Table, pairs: bool) -> str:

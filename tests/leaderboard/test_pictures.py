@@ -73,7 +73,7 @@ def test_every_plot_names_dataset_and_protocol(classes: Table) -> None:
     assert set(titles.values()) == {"iemocap, protocol quick"}
     earlier = build(score_record(harness="2.ab12cd", dataset="x@folds"))
     text = picture(earlier, "training-curves").get_suptitle().replace("\n", " ")
-    assert text == "x, cross-validation over 1 fold, protocol quick, as of harness 2.ab12cd"
+    assert text == "x, one fold of a cross-validation, protocol quick, as of harness 2.ab12cd"
 
 
 def test_titles_and_units_of_corruptions_are_those_of_the_corruptions() -> None:

@@ -477,7 +477,7 @@ def test_every_number_leads_to_records_and_follows_from_them(
             checked += 1
     cells = sum(len(cells) - 1 for rows in known.values() for cells in rows.values())
     assert checked == cells > 50
-    assert len(known["toy-quick"]["mult"]["seeds"]) == 3
+    assert len(known["toy-quick"]["mult"]["runs"]) == 3
 
 
 def test_same_records_same_bytes(written: tuple[Path, list[Path]], tmp_path: Path) -> None:
@@ -505,7 +505,7 @@ def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> N
     middle = [x for x in curves if (x["row"], x["level"]) == ("mult", "0.5")]
     assert [float(line["skill"]) for line in middle] == pytest.approx([0.2, 0.2])
     training = [x for x in lines("training-curves") if x["row"] == "tfn"]
-    assert [(x["epoch"], x["n"], x["seeds"]) for x in training] == [
+    assert [(x["epoch"], x["n"], x["runs"]) for x in training] == [
         ("1", "2", "2"),
         ("2", "2", "2"),
         ("3", "1", "2"),
