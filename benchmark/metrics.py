@@ -60,6 +60,9 @@ class Metric:
         centred: for a regression, computed on deviations from the neutral label.
         standard: part of every evaluation; the others are forms of older papers, on request.
         samples: values of single samples whose mean it is; None where it is no such mean.
+        place: among the printed columns of its convention, from 1; 0 is in the CSV files only.
+        terminal: printed on the terminal too, where room is short.
+        pair: title of the one column that it shares with another metric where room is short.
     """
 
     name: str
@@ -73,6 +76,9 @@ class Metric:
     centred: bool = False
     standard: bool = True
     samples: SampleFunction | None = None
+    place: int = 0
+    terminal: bool = False
+    pair: str = ""
 
 
 METRICS: dict[str, Metric] = {}
@@ -335,7 +341,7 @@ def _signs(label: ArrayLike, prediction: ArrayLike, split: str) -> tuple[Array, 
     return truth > 0, guess > 0
 
 
-@_mean_metric("MAE", "mosi", higher_is_better=False, percent=False)
+@_mean_metric("MAE", "mosi", higher_is_better=False, percent=False, place=7, terminal=True)
 def mae(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean absolute error of the values as they are, not clipped."""
     return np.abs(np.subtract(prediction, label))
@@ -347,19 +353,19 @@ def mse(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     return np.square(np.subtract(prediction, label))
 
 
-@_metric("Corr", "mosi", percent=False)
+@_metric("Corr", "mosi", percent=False, place=8, terminal=True)
 def corr(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Pearson correlation of the values as they are; undefined if either side is constant."""
     return _pearson(np.asarray(label), np.asarray(prediction))
 
 
-@_mean_metric("Acc-7", "mosi", centred=True)
+@_mean_metric("Acc-7", "mosi", centred=True, place=5, terminal=True)
 def acc7(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-3, 3] and rounded half to even, agree."""
     return _same(_rounded(label, 3), _rounded(prediction, 3))
 
 
-@_mean_metric("Acc-5", "mosi", centred=True)
+@_mean_metric("Acc-5", "mosi", centred=True, place=6)
 def acc5(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-2, 2] and rounded half to even, agree."""
     return _same(_rounded(label, 2), _rounded(prediction, 2))
@@ -371,26 +377,26 @@ def acc3(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     return _same(_rounded(label, 1), _rounded(prediction, 1))
 
 
-@_mean_metric("Acc-2 (-/0+)", "mosi", centred=True)
+@_mean_metric("Acc-2 (-/0+)", "mosi", centred=True, place=1, terminal=True, pair="Acc-2")
 def acc2_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of all samples on the right side, negative or not; 0 is non-negative."""
     return _same(*_signs(label, prediction, "neg_nonneg"))
 
 
-@_metric("F1 (-/0+)", "mosi", centred=True)
+@_metric("F1 (-/0+)", "mosi", centred=True, place=3, terminal=True, pair="F1")
 def f1_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of negative and non-negative, weighted by their frequency in the truth."""
     return _weighted_f1(*_signs(label, prediction, "neg_nonneg"))
 
 
-@_mean_metric("Acc-2 (-/+)", "mosi", centred=True)
+@_mean_metric("Acc-2 (-/+)", "mosi", centred=True, place=2, pair="Acc-2")
 def acc2_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share on the right side among samples whose label is not 0; a prediction of 0 is negative."""
     truth, guess = np.asarray(label), np.asarray(prediction)
     return np.where(truth != 0, (truth > 0) == (guess > 0), np.nan)
 
 
-@_metric("F1 (-/+)", "mosi", centred=True)
+@_metric("F1 (-/+)", "mosi", centred=True, place=4, pair="F1")
 def f1_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of negative and positive where the label is not 0, weighted by frequency in the truth."""
     return _weighted_f1(*_signs(label, prediction, "neg_pos"))
@@ -452,39 +458,39 @@ def _clipped(label: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:
     return np.clip(np.asarray(label), -1, 1), np.clip(np.asarray(prediction), -1, 1)
 
 
-@_mean_metric("MAE", "sims", higher_is_better=False, percent=False)
+@_mean_metric("MAE", "sims", higher_is_better=False, percent=False, place=5, terminal=True)
 def sims_mae(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean absolute error of the values clipped to [-1, 1]."""
     truth, guess = _clipped(label, prediction)
     return np.abs(guess - truth)
 
 
-@_metric("Corr", "sims", percent=False)
+@_metric("Corr", "sims", percent=False, place=6, terminal=True)
 def sims_corr(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Pearson correlation of the values clipped to [-1, 1]; undefined if either is constant."""
     return _pearson(*_clipped(label, prediction))
 
 
-@_mean_metric("Acc-5", "sims", centred=True)
+@_mean_metric("Acc-5", "sims", centred=True, place=3, terminal=True)
 def sims_acc5(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples in the right one of five bins: up to -0.7, -0.1, 0.1, 0.7 and above."""
     edges = (-0.7, -0.1, 0.1, 0.7)
     return _same(_bins(label, *edges), _bins(prediction, *edges))
 
 
-@_mean_metric("Acc-3", "sims", centred=True)
+@_mean_metric("Acc-3", "sims", centred=True, place=4)
 def sims_acc3(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples in the right one of three bins: up to -0.1, up to 0.1 and above."""
     return _same(_bins(label, -0.1, 0.1), _bins(prediction, -0.1, 0.1))
 
 
-@_mean_metric("Acc-2", "sims", centred=True)
+@_mean_metric("Acc-2", "sims", centred=True, place=1, terminal=True)
 def sims_acc2(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples on the right side, up to 0 or above; 0 is negative."""
     return _same(_bins(label, 0), _bins(prediction, 0))
 
 
-@_metric("F1", "sims", centred=True)
+@_metric("F1", "sims", centred=True, place=2, terminal=True)
 def sims_f1(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of the two classes of `sims_acc2`, weighted by their frequency in the truth."""
     return _weighted_f1(_bins(label, 0), _bins(prediction, 0))
@@ -494,25 +500,25 @@ def _decide(label: ArrayLike, prediction: ArrayLike) -> tuple[Array, Array]:
     return np.asarray(label), np.asarray(prediction).argmax(axis=1)
 
 
-@_mean_metric("Acc", "multiclass")
+@_mean_metric("Acc", "multiclass", place=1, terminal=True)
 def accuracy(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose largest logit is the label's; the first one of equals."""
     return _same(*_decide(label, prediction))
 
 
-@_metric("wF1", "multiclass")
+@_metric("wF1", "multiclass", place=2, terminal=True)
 def f1_weighted(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of the classes, weighted by their frequency in the truth."""
     return _weighted_f1(*_decide(label, prediction))
 
 
-@_metric("mF1", "multiclass")
+@_metric("mF1", "multiclass", place=3, terminal=True)
 def f1_macro(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Plain mean of the F1 of every class that occurs in the truth or in the prediction."""
     return float(_f1_by_class(*_decide(label, prediction))[0].mean())
 
 
-@_metric("bAcc", "multiclass")
+@_metric("bAcc", "multiclass", place=4, terminal=True)
 def balanced_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Plain mean of the share found of every class that occurs in the truth."""
     truth, predicted = _decide(label, prediction)
@@ -612,37 +618,37 @@ def _mean_defined(scores: Floats) -> float | None:
     return float(defined.mean()) if len(defined) else None
 
 
-@_metric("Acc", "multilabel")
+@_metric("Acc", "multilabel", place=1, terminal=True)
 def multilabel_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the share of samples decided rightly."""
     return _average(label, prediction, "accuracy")
 
 
-@_metric("wF1", "multilabel")
+@_metric("wF1", "multilabel", place=2, terminal=True)
 def multilabel_f1_weighted(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the F1 of present and absent, weighted by frequency in the truth."""
     return _average(label, prediction, "f1_weighted")
 
 
-@_metric("mF1", "multilabel")
+@_metric("mF1", "multilabel", place=3, terminal=True)
 def multilabel_f1_macro(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean F1 of `present` over the labels that occur in the truth or in the prediction."""
     return _average(label, prediction, "f1")
 
 
-@_metric("WA", "multilabel")
+@_metric("WA", "multilabel", place=4, terminal=True)
 def multilabel_weighted_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the mean of true positive and true negative rate."""
     return _average(label, prediction, "weighted_accuracy")
 
 
-@_metric("AUROC", "multilabel")
+@_metric("AUROC", "multilabel", place=5, terminal=True)
 def multilabel_auroc(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the area under the ROC curve."""
     return _mean_defined(per_label(label=label, prediction=prediction)["auroc"])
 
 
-@_mean_metric("Exact", "multilabel")
+@_mean_metric("Exact", "multilabel", place=6)
 def multilabel_exact(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples with every label right."""
     truth, guess = np.asarray(label, bool), np.asarray(prediction) > 0

@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.records.measurements import SLOW
 from benchmark.records.record import Record
 from leaderboard.table import Column, Row, Run
-
-SLOW = 1.25  # as in benchmark.cost.quiet
 
 
 def make_notes(

@@ -72,6 +72,7 @@ class Column:
             where there is none.
         split: whose samples it is about; empty for costs.
         timed: measured alone, once for a row and a machine.
+        pair: title of the one column that it shares with another where room is short.
     """
 
     key: str
@@ -85,6 +86,7 @@ class Column:
     places: tuple[Place, ...] = ()
     split: Split = ""
     timed: bool = False
+    pair: str = ""
 
     @property
     def of_runs(self) -> bool:
@@ -311,6 +313,17 @@ class Table:
     def at(self, place: Place) -> list[Column]:
         """The columns that are printed there."""
         return [column for column in self.columns if place in column.places]
+
+    def paired(self, place: Place) -> list[tuple[str, list[Column]]]:
+        """Titles of what is printed there, with the column or the two that share it."""
+        parts: dict[str, list[Column]] = {}
+        titles = {}
+        for column in self.at(place):
+            key = column.pair or column.key
+            titles[key] = column.pair or column.header
+            both = [c for c in self.columns if c.pair == column.pair] if column.pair else [column]
+            parts.setdefault(key, both)
+        return [(titles[key], both) for key, both in parts.items()]
 
     def group(self, name: str) -> list[Column]:
         """The columns of a group on the page."""

@@ -12,6 +12,7 @@ from benchmark.errors import UserError
 from benchmark.metrics import confusion7
 from benchmark.records.record import Record
 from benchmark.records.store import read_arrays
+from leaderboard.plots.draw import plot
 from leaderboard.plots.figures import LINE, new_canvas, wrap_title
 from leaderboard.plots.legends import short_label, wrapped
 from leaderboard.plots.styles import Style
@@ -27,6 +28,7 @@ COLUMNS = 5
 SHORT, MOST_LETTERS = 2, 16  # letters of a class that is written upright, and of any
 
 
+@plot("confusion", place=5)
 def confusion(
     table: Table, styles: dict[str, Style]
 ) -> "tuple[Figure, list[dict[str, Any]]] | None":

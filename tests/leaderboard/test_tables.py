@@ -15,9 +15,9 @@ from benchmark.records.store import find_records, read_record, write_record
 from benchmark.task import multiclass, multilabel, regression
 from leaderboard.build import build_tables
 from leaderboard.numbers import human, significant
-from leaderboard.plots.draw import PLOTS
+from leaderboard.plots.draw import plots
 from leaderboard.plots.figures import featured
-from leaderboard.plots.pareto import cost_points
+from leaderboard.plots.score_against_cost import cost_points
 from leaderboard.plots.styles import fill, make_styles
 from leaderboard.render.csv import sources, tidy
 from leaderboard.render.latex import escape, latex
@@ -538,7 +538,7 @@ def test_a_crowded_plot_draws_the_best_and_every_method(crowded: Table) -> None:
 
 def test_every_legend_lies_within_its_picture(crowded: Table) -> None:
     styles = make_styles([crowded])
-    for name, plot in PLOTS.items():
+    for name, plot in plots().items():
         figure, numbers = plot(crowded, styles) or (None, [])
         if figure is None or not figure.legends:
             continue
