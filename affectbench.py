@@ -699,7 +699,7 @@ def _write_tables(
     from leaderboard.build import build_tables
     from leaderboard.render.terminal import terminal_table
     from leaderboard.report import write_leaderboard
-    from leaderboard.table import Run
+    from leaderboard.source import Run
 
     older, runs = 0, [Run.of(pair) for pair in records]
     tables = build_tables(runs, names=names)

@@ -17,7 +17,8 @@ from benchmark.plugins import (
     origin,
     source_digest,
 )
-from benchmark.records.measurements import OWN, Column, check_evaluation
+from benchmark.records.extra import Column
+from benchmark.records.measurements import OWN, check_evaluation
 from benchmark.settings import RECIPE, RECIPES, TRAIN_FIELDS, UNTUNED, Declared
 
 

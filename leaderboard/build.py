@@ -19,7 +19,8 @@ from leaderboard.names import Names
 from leaderboard.notes import left_out, make_notes
 from leaderboard.ranking import rank
 from leaderboard.rows import make_rows
-from leaderboard.table import FOLDED, Run, Source, Table
+from leaderboard.source import FOLDED, Run, Source
+from leaderboard.table import Table
 
 
 def build_tables(

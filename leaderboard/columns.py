@@ -7,7 +7,8 @@ from benchmark.metrics import METRICS, Metric
 from benchmark.records.measurements import Cost, Count, Peak, removed
 from benchmark.records.record import Record
 from leaderboard.names import removal_title
-from leaderboard.table import VALID, Column, Place, Run, Split
+from leaderboard.source import Run
+from leaderboard.table import VALID, Column, Place, Split
 from robustness.reliance import EXACT
 from robustness.scores import Summary
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from benchmark.records.record import Cell
-from leaderboard.table import Run, Source
+from leaderboard.source import Run, Source
 
 LONGEST = 150  # letters of a table's id, which begins the names of its files
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmark.records.measurements import SLOW
 from benchmark.records.record import Record
-from leaderboard.table import Column, Row, Run
+from leaderboard.source import Run
+from leaderboard.table import Column, Row
 
 
 def make_notes(

@@ -14,7 +14,8 @@ from leaderboard.render.latex import latex
 from leaderboard.render.markdown import markdown
 from leaderboard.runs import FIELDS, to_rows
 from leaderboard.samples import compare_samples
-from leaderboard.table import Run, Source, Table
+from leaderboard.source import Run, Source
+from leaderboard.table import Table
 
 
 def write_leaderboard(

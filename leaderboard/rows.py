@@ -12,7 +12,8 @@ from leaderboard.names import (
     describe_settings,
     one_line,
 )
-from leaderboard.table import KINDS, Column, Entry, Row, Run
+from leaderboard.source import Run
+from leaderboard.table import KINDS, Column, Entry, Row
 
 
 def make_rows(

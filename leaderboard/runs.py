@@ -13,7 +13,8 @@ from benchmark.records.store import find_records
 from leaderboard.columns import measured_columns
 from leaderboard.grouping import comparable, identity
 from leaderboard.names import describe_settings
-from leaderboard.table import Column, Run, Source
+from leaderboard.source import Run, Source
+from leaderboard.table import Column
 
 if TYPE_CHECKING:
     from pandas import DataFrame

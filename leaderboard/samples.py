@@ -9,7 +9,8 @@ from benchmark.metrics import Metric, get_metric, sample_scores
 from benchmark.records.store import read_arrays
 from leaderboard.comparisons import Comparison, compare
 from leaderboard.ranking import ranked_rows
-from leaderboard.table import Run, Table
+from leaderboard.source import Run
+from leaderboard.table import Table
 
 Floats = NDArray[np.float64]
 Strings = NDArray[np.str_]

@@ -7,14 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmark.errors import UserError
-from benchmark.records.measurements import (
-    CLEAN,
-    LARGEST,
-    Curve,
-    Robustness,
-    removal_name,
-    removed,
-)
+from benchmark.records.extra import LARGEST
+from benchmark.records.measurements import CLEAN, Curve, Robustness, removal_name, removed
 from robustness.reliance import worth
 
 Summary = dict[str, float | None]

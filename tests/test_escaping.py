@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 import affectbench
 from benchmark.metrics import evaluate_metrics
 from benchmark.naming import visible
-from benchmark.records.measurements import Column, Extra
+from benchmark.records.extra import Column, Extra
 from benchmark.records.record import Failure, Record
 from benchmark.records.store import find_records, write_record
 from benchmark.running.run import Event

@@ -1,16 +1,14 @@
-"""What evaluations measured: those of our own typed, all others as plain values with columns."""
+"""What evaluations measured: those of our own are typed, all others plain values."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     StrictInt,
-    StrictStr,
     ValidationError,
     field_validator,
     model_serializer,
@@ -19,25 +17,17 @@ from pydantic import (
 
 from benchmark.errors import UserError
 from benchmark.naming import check_name, clipped, shown, visible
+from benchmark.records.extra import LARGEST, Closed, Column, Extra, kind, plain
 
-LARGEST = 1e300  # of a stored number: sums and squares of what tables read stay finite
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Number = Finite | None
 Metrics = dict[str, Number]
 Level = Annotated[float, Field(strict=True, ge=0, le=1)]
 Amount = Annotated[StrictInt, Field(ge=0, le=10**18)]
 Time = Annotated[float, Field(strict=True, gt=0, le=LARGEST)]
-Split = Literal["", "valid", "test"]
 SLOW = 1.25  # of a workload's best time: above it the moment is not quiet
 MISSING, NOTHING, AND = "missing.", "none", "+"  # make the name of what is missing
 CLEAN = MISSING + NOTHING
-DEEPEST = 30  # mappings and lists within one another
-
-
-class _Closed(BaseModel):
-    """Holds its fields and nothing else."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class _Open(BaseModel):
@@ -46,70 +36,12 @@ class _Open(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class Column(_Closed):
-    """A number of a user's evaluation that tables show.
-
-    Attributes:
-        key: where it lies in what the evaluation returns; the keys of mappings within mappings are
-            joined by points, `test.ece`.
-        header: short, without unit and arrow.
-        higher_is_better: the direction.
-        unit: of the number as it is printed; empty for pure numbers.
-        decimals: printed places; None prints three significant digits, counts with k, M, G.
-        percent: printed times 100.
-        printed: shown in the printed tables; otherwise in the CSV files only.
-        split: whose samples it is about; empty where it is about none.
-    """
-
-    key: Annotated[StrictStr, Field(min_length=1, max_length=200)]
-    header: Annotated[StrictStr, Field(min_length=1, max_length=100)]
-    higher_is_better: bool
-    unit: Annotated[StrictStr, Field(max_length=20)] = ""
-    decimals: Annotated[StrictInt, Field(ge=0, le=12)] | None = 3
-    percent: bool = False
-    printed: bool = True
-    split: Split = "test"
-
-
-class Extra(_Closed):
-    """What an evaluation that is none of ours returned, and which of it tables show."""
-
-    values: dict[str, Any]
-    columns: tuple[Column, ...] = ()
-
-    @field_validator("values", mode="before")
-    @classmethod
-    def _all_plain(cls, values: Any) -> Any:
-        return _plain(values)
-
-    @model_validator(mode="after")
-    def _numbers(self) -> "Extra":
-        for column in self.columns:
-            self.number(column.key)
-        return self
-
-    def number(self, key: str) -> float | None:
-        """The number at the place that a column names, None where it is undefined.
-
-        Raises:
-            ValueError: something else is there, or nothing.
-        """
-        value: Any = self.values
-        for part in key.split("."):
-            if not isinstance(value, dict) or part not in value:
-                raise ValueError(f"nothing is at {clipped(key)}, which is declared as a column")
-            value = value[part]
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            raise ValueError(f"{clipped(key)} is {shown(value)}; a column needs a number or None")
-        return None if value is None else float(value)
-
-
-class Accuracy(_Closed):
+class Accuracy(Closed):
     """Metrics of the task on the splits, and on the test split those of the best prediction."""
 
-    valid: Metrics = {}
-    test: Metrics = {}
-    oracle: Metrics = {}
+    valid: Metrics = Field(default_factory=dict)
+    test: Metrics = Field(default_factory=dict)
+    oracle: Metrics = Field(default_factory=dict)
 
 
 class Count(_Open):
@@ -201,7 +133,7 @@ def removed(name: str, modalities: Sequence[str]) -> tuple[str, ...]:
     raise ValueError(f"{clipped(name)} does not say which of {clipped(', '.join(modalities))}")
 
 
-class Curve(_Closed):
+class Curve(Closed):
     """One corruption.
 
     Attributes:
@@ -229,7 +161,7 @@ class Curve(_Closed):
         return self
 
 
-class Robustness(_Closed):
+class Robustness(Closed):
     """What the evaluation `robustness` measures; all scores follow (`robustness.scores`).
 
     Attributes:
@@ -271,7 +203,7 @@ class Robustness(_Closed):
         return self
 
 
-class Measurements(_Closed):
+class Measurements(Closed):
     """All that was measured in a cell.
 
     Attributes:
@@ -284,7 +216,7 @@ class Measurements(_Closed):
     accuracy: Accuracy | None = None
     cost: Cost | None = None
     robustness: Robustness | None = None
-    extra: dict[str, Extra] = {}
+    extra: dict[str, Extra] = Field(default_factory=dict)
 
     @field_validator("accuracy", "cost", "robustness", mode="before")
     @classmethod
@@ -335,11 +267,11 @@ def collect(made: Mapping[str, tuple[Any, Sequence[Column]]]) -> Measurements:
     for name, (values, columns) in made.items():
         try:
             if not isinstance(values, Mapping):
-                raise ValueError(f"{_kind(values)}, where a mapping of names to values must be")
+                raise ValueError(f"{kind(values)}, where a mapping of names to values must be")
             if name in OWN:
                 fields[name] = OWN[name].model_validate(values)
             else:
-                extra[name] = Extra(values=_plain(values), columns=tuple(columns))
+                extra[name] = Extra(values=plain(values), columns=tuple(columns))
         except ValueError as error:  # a ValidationError is one too
             raise UserError(
                 f"the evaluation {shown(name)} returned what no record holds: {why(error)}"
@@ -355,36 +287,3 @@ def why(error: ValueError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     place = ".".join(str(part) for part in first["loc"])
     return visible(f"{place}: {reason}" if place else reason)
-
-
-def _plain(value: Any, place: str = "", above: tuple[int, ...] = ()) -> Any:
-    """The same of mappings, lists, texts, numbers and None alone.
-
-    Raises:
-        ValueError: something else is there, or a number that is not finite.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, Mapping | list | tuple):
-        if id(value) in above or len(above) == DEEPEST:
-            raise ValueError(f"{clipped(place)} is nested deeper than {DEEPEST} levels")
-        inside = (*above, id(value))
-        if not isinstance(value, Mapping):
-            return [_plain(part, f"{place}.{n}", inside) for n, part in enumerate(value)]
-        for name in value:
-            if not isinstance(name, str):
-                raise ValueError(f"a key is {shown(name)}; keys are texts")
-        return {
-            name: _plain(part, f"{place}.{name}" if place else name, inside)
-            for name, part in value.items()
-        }
-    if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
-        what = "too large" if isinstance(value, int) else f"{value}"
-        raise ValueError(f"{clipped(place)} is {what}; a number is finite, an undefined one None")
-    if not isinstance(value, str | int | float | None):
-        raise ValueError(f"{clipped(place)} is {_kind(value)}, no plain value")
-    return value
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else f"of type {clipped(type(value).__name__)}"

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.measurements import Extra, Measurements
+from benchmark.records.extra import Extra
+from benchmark.records.measurements import Measurements
 from benchmark.records.record import Cell, Record
 from benchmark.records.store import (
     check_writable,

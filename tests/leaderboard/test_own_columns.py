@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmark.config import PROTOCOLS
-from benchmark.records.measurements import Column
+from benchmark.records.extra import Column
 from benchmark.records.record import Record
 from benchmark.records.store import find_records
 from benchmark.running.run import run

@@ -23,7 +23,8 @@ from leaderboard.render.csv import sources, tidy
 from leaderboard.render.latex import escape, latex
 from leaderboard.render.markdown import markdown
 from leaderboard.report import write_leaderboard
-from leaderboard.table import Run, Table
+from leaderboard.source import Run
+from leaderboard.table import Table
 from tests.table_records import (
     CPU,
     SELECTION,

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.errors import UserError
-from benchmark.records.measurements import Column, Extra, Measurements, collect
+from benchmark.records.extra import Column, Extra
+from benchmark.records.measurements import Measurements, collect
 from benchmark.registry import get_evaluation, register_evaluation
 from tests.table_records import make_cost, make_robustness
 
