@@ -311,7 +311,7 @@ class BBFN(Model):
         mask = attendable(states.mask)  # a missing text leaves one step to its partners
         streams = {"text": Stream(states.values, mask)}
         for name in PARTNERS:
-            stream = batch.stream(name)
+            stream = batch.modalities[name]
             if self.encoder.reads_tokens:
                 streams[name] = Stream(beside_tokens(batch, stream, mask, self.alignment), mask)
             else:

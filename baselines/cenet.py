@@ -104,7 +104,7 @@ class Enhancement(nn.Module):
         """The shifted words, `(B, K, width)`."""
         answers = []
         for name in STREAMS:
-            stream = unmasked(batch.stream(name)) if literal else batch.stream(name)
+            stream = unmasked(batch.modalities[name]) if literal else batch.modalities[name]
             source = Stream(self.transforms[name](stream.values), stream.mask)  # (B, L, width)
             answers.append(self.readers[name](words, source))
         return words.values + self.shift(torch.cat(answers, dim=2))
@@ -237,7 +237,7 @@ class CENET(Model):
         whole = batches.whole()
         for name, transform in self.enhancement.transforms.items():
             if isinstance(transform, Codebook):
-                transform.fit(whole.stream(name))
+                transform.fit(whole.modalities[name])
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Words before and after the shift, and the last states, `(B, K, width)` each."""

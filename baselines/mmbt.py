@@ -128,7 +128,9 @@ class MMBT(Model):
         self.register_buffer("marks", torch.tensor([START, END]))
 
     def forward(self, batch: Batch) -> Output:
-        segments = [self._frames(name, batch.stream(name), self.frames, 0) for name in NONVERBAL]
+        segments = [
+            self._frames(name, batch.modalities[name], self.frames, 0) for name in NONVERBAL
+        ]
         if self.text_input == "tokens":
             segments.append(self._words(batch))
         else:

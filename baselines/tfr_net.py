@@ -397,7 +397,7 @@ class TFRNet(Model):
     def start_training(self, batches: Batches) -> None:
         whole = batches.whole()
         generator = torch.Generator().manual_seed(self.missing_seed)
-        steps = {name: whole.stream(name).mask.shape[1] for name in MODALITIES}
+        steps = {name: whole.modalities[name].mask.shape[1] for name in MODALITIES}
         for name, count in {**steps, "text": word_slots(whole)}.items():
             rate = self.missing_rate if count > 1 else 0.0  # a vector for a whole sample stays
             chosen = draw_drops(batches.samples, count, rate, generator)
@@ -421,7 +421,7 @@ class TFRNet(Model):
         else:
             batch = batch.with_stream("text", drop_steps(batch.text, chosen["text"]))
         for name in ("audio", "vision"):
-            batch = batch.with_stream(name, drop_steps(batch.stream(name), chosen[name]))
+            batch = batch.with_stream(name, drop_steps(batch.modalities[name], chosen[name]))
         return batch
 
     def _length(self, dims: Dims, name: str) -> int:

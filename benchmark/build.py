@@ -51,7 +51,8 @@ def build_model(cls: type[Model], dims: Dims, settings: Mapping[str, Any]) -> Mo
         lengths = dict(dims.lengths)
         if "tokens" in lengths:
             lengths["text"] = lengths["tokens"] - 2
-        told = replace(dims, text=WIDTH, vocabulary=0, lengths=lengths)
+        widths = {**dims.widths, "text": WIDTH}
+        told = replace(dims, widths=widths, vocabulary=0, lengths=lengths)
     model = cls(told, **settings)
     model.task = dims.task
     if embeds:

@@ -76,7 +76,7 @@ def fingerprint(split: Split, modalities: tuple[str, ...] = ("text", "audio", "v
     """Twelve hex digits over the arrays of these modalities, to compare two machines."""
     state = hashlib.blake2b(digest_size=6)
     for modality in modalities:
-        sequences = split.sequences(modality)
+        sequences = split.modalities[modality]
         arrays: list[NDArray[np.generic]] = [sequences.values, sequences.lengths]
         if modality == "text" and split.tokens is not None:
             arrays += [split.tokens.ids, split.tokens.lengths, split.tokens.words]
@@ -121,7 +121,7 @@ class _Draw:
 
 def _draw(split: Split, dataset: Dataset, modality: str, kind: str, noise_seed: int) -> _Draw:
     by_word = modality == "text" and kind != "feat.gauss"
-    lengths = word_counts(split) if by_word else split.sequences(modality).lengths
+    lengths = word_counts(split) if by_word else split.modalities[modality].lengths
     return _Draw(
         dataset.name,
         split.name,
@@ -176,10 +176,10 @@ def _deviation(train: _Identity) -> Floats:
 def _gauss(modalities: tuple[str, ...]) -> Callable[[Split, float, Dataset, int], Split]:
     def apply(split: Split, level: float, dataset: Dataset, noise_seed: int) -> Split:
         for modality in modalities:
-            sequences = split.sequences(modality)
+            sequences = split.modalities[modality]
             mask = sequences.mask
             draw = _draw(split, dataset, modality, "feat.gauss", noise_seed)
-            deviation = _deviation(_Identity(dataset.train.sequences(modality)))
+            deviation = _deviation(_Identity(dataset.train.modalities[modality]))
             values = np.array(sequences.values)  # (N, L, D)
             noise = _normals(draw, values.shape[2])  # (steps, D)
             values[mask] += np.float32(2 * level) * deviation * noise
@@ -203,7 +203,7 @@ def _time_drop(modalities: tuple[str, ...]) -> Callable[[Split, float, Dataset, 
             if modality == "text":  # a token cannot be zero: its word becomes unknown
                 split = _words("time.drop")(split, level, dataset, noise_seed)
                 continue
-            sequences = split.sequences(modality)
+            sequences = split.modalities[modality]
             dropped = sequences.mask  # (N, L)
             draw = _draw(split, dataset, modality, "time.drop", noise_seed)
             dropped[dropped] = _uniforms(draw) < level

@@ -30,7 +30,7 @@ def remove(split: Split, modalities: tuple[str, ...], dataset: Dataset) -> Split
         UserError: there are tokens but no vocabulary.
     """
     for name in modalities:
-        gone = split.sequences(name)
+        gone = split.modalities[name]
         split = split.with_sequences(
             name,
             Sequences(

@@ -143,7 +143,7 @@ def step_times(entry: ModelEntry, device: str) -> tuple[float, float | None, str
         return 1000 * median(seconds(function, place) for _ in range(21))
 
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(side):  # a capture wants its warm-up beside the main stream
+    with torch.cuda.modalities[side]:  # a capture wants its warm-up beside the main stream
         for _ in range(3):
             step()
     torch.cuda.synchronize()

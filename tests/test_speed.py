@@ -103,7 +103,11 @@ def test_our_model_against_a_plain_one(name: str, benchmark) -> None:
     steps to all, at the end zeros that ours never reads and only the packed LSTMs leave out.
     """
     real = benchmark.enabled
-    dims, steps, samples = (Dims(768, 5, 20), 50, 1284) if real else (Dims(8, 5, 6), 8, 40)
+    dims, steps, samples = (
+        (Dims({"text": 768, "audio": 5, "vision": 20}), 50, 1284)
+        if real
+        else (Dims({"text": 8, "audio": 5, "vision": 6}), 8, 40)
+    )
     entry = get_model(name)
     settings, config = entry.resolve("mosi", None if real else entry.smoke)
     split, batch, sample = aligned(dims, steps, samples, min(config.batch_size, 32) if real else 6)
@@ -146,7 +150,7 @@ def aligned(dims: Dims, steps: int, samples: int, size: int) -> tuple[Batch, Bat
     generator = torch.Generator().manual_seed(0)
     label = torch.empty(samples).uniform_(-3, 3, generator=generator)
     empty = Stream(torch.zeros(samples, 1, 1), torch.zeros(samples, 1, dtype=torch.bool))
-    split = Batch(empty, empty, empty, label, torch.arange(samples))
+    split = Batch({"text": empty, "audio": empty, "vision": empty}, label, torch.arange(samples))
     index = torch.randperm(samples, generator=generator)[:size]
     lengths = torch.linspace(steps // 5, steps, size).long()
     mask = torch.arange(steps) < lengths.unsqueeze(1)  # (B, T)

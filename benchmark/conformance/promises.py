@@ -50,7 +50,7 @@ RATING = regression(1, 5).centred()  # as models see a scale that is not centred
 # The shapes of known datasets, for which models declare defaults; others are tried small.
 DATASETS = {
     name: Dims(
-        *widths,
+        dict(zip(MODALITIES, widths, strict=True)),
         task=regression(-1, 1) if name == "sims" else SCORE,
         vocabulary=VOCABULARY,
         lengths=dict(zip((*MODALITIES, "tokens"), (*lengths, lengths[0] + 2), strict=True)),
@@ -205,7 +205,7 @@ def check_neighbours(entry: ModelEntry) -> None:
 @_promise("missing")
 def check_missing(entry: ModelEntry) -> None:
     """With one or two modalities missing, in all samples or in some, everything stays finite."""
-    names = [*MODALITIES, *tiny_dims(entry.cls).extra]
+    names = list(tiny_dims(entry.cls).widths)
     subsets = [*combinations(names, 1), *combinations(names, 2)]
     model, batch = _trial(entry, samples=len(subsets))
     cases = {f"without {' and '.join(gone)}": batch.without(*gone) for gone in subsets}
@@ -477,8 +477,8 @@ def _silent(model: Model, batch: Batch, other: Batch) -> list[str]:
         BrokenPromise: something that is not declared changes it.
     """
     expected = predict_batch(model, batch)
-    names = (*MODALITIES, *batch.extra)
-    cases = {name: batch.with_stream(name, other.stream(name)) for name in names}
+    names = batch.modalities
+    cases = {name: batch.with_stream(name, other.modalities[name]) for name in names}
     tokens = {name: getattr(other, name) for name in ("token_ids", "token_mask", "token_words")}
     cases["text"] = replace(cases["text"], **tokens)
     cases["the label"] = replace(batch, label=other.label)

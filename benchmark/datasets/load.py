@@ -188,7 +188,7 @@ def _describe(source: Source, name: str = "") -> DatasetInfo:
         label = f"regression [{task.low:g}, {task.high:g}]"
     else:
         label = f"{task.kind} ({len(task.names)})"
-    streams = {modality: split.sequences(modality) for modality in MODALITIES}
+    streams = {modality: split.modalities[modality] for modality in MODALITIES}
     return DatasetInfo(
         name or source.name,
         source.format,

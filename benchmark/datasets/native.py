@@ -63,7 +63,7 @@ def write_dataset(
         "task": task.to_dict(),
         "splits": {split: len(splits[split]) for split in SPLITS},
         "dims": {
-            modality: splits["train"].sequences(modality).values.shape[2]
+            modality: splits["train"].modalities[modality].values.shape[2]
             for modality in splits["train"].modalities
         },
         "features": dict(features or {}),
@@ -122,10 +122,8 @@ def _to_arrays(split: Split) -> dict[str, NDArray[Any]]:
         "ids": split.ids.astype(np.str_),
         "label": split.label.astype(label_type),
     }
-    for name in MODALITIES:
-        arrays |= _pair(name, split.sequences(name))
-    for name, sequences in split.extra.items():
-        arrays |= _pair(f"extra_{name}", sequences)
+    for name, sequences in split.modalities.items():
+        arrays |= _pair(name if name in MODALITIES else f"extra_{name}", sequences)
     for name, value in split.unimodal_labels.items():
         arrays[f"unimodal_{name}"] = value.astype(np.float32)
     if split.tokens is not None:

@@ -27,7 +27,7 @@ def reason_against(entry: ModelEntry, dataset: Dataset) -> str:
 
 def _nothing_to_read(entry: ModelEntry, modalities: tuple[str, ...], dataset: Dataset) -> str:
     train = dataset.train
-    known = ("text", "audio", "vision", *train.extra)
+    known = tuple(train.modalities)
     absent = [name for name in modalities if name not in known]
     if absent:
         return (
@@ -37,7 +37,7 @@ def _nothing_to_read(entry: ModelEntry, modalities: tuple[str, ...], dataset: Da
     tokens = train.tokens is not None and train.tokens.lengths.any()
     if not modalities or (tokens and "text" in modalities):
         return ""
-    if any(train.sequences(name).lengths.any() for name in modalities):
+    if any(train.modalities[name].lengths.any() for name in modalities):
         return ""
     return (
         f"{entry.name} reads {' and '.join(modalities)}, of which no training sample of "

@@ -133,7 +133,9 @@ def make_batch(*streams: Stream) -> Batch:
 
 def test_mult_keeps_streams_shorter_than_their_kernels() -> None:
     torch.manual_seed(0)
-    model = MulT(Dims(6, 6, 6), width=4, heads=2, layers=1, kernel_audio=3).eval()
+    model = MulT(
+        Dims({"text": 6, "audio": 6, "vision": 6}), width=4, heads=2, layers=1, kernel_audio=3
+    ).eval()
     streams = [make_stream(seed, [5, 4], 5) for seed in range(3)]
     predictions: list[Tensor] = []
     for steps in (1, 2, 6):

@@ -12,7 +12,7 @@ from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
 from benchmark.model import Dims
 
-DIMS = Dims(text=2, audio=1, vision=1, vocabulary=20)
+DIMS = Dims({"text": 2, "audio": 1, "vision": 1}, vocabulary=20)
 SCRATCH = {"text_encoder": "scratch"}
 
 
@@ -27,9 +27,13 @@ def _batch(audio: list[list[float]], words: list[int]) -> Batch:
     count = max(words) + 1
     one = Stream(torch.ones(samples, 1, 1), torch.ones(samples, 1, dtype=torch.bool))
     return Batch(
-        text=Stream(torch.ones(samples, count, 2), torch.ones(samples, count, dtype=torch.bool)),
-        audio=Stream(values, mask),
-        vision=one,
+        {
+            "text": Stream(
+                torch.ones(samples, count, 2), torch.ones(samples, count, dtype=torch.bool)
+            ),
+            "audio": Stream(values, mask),
+            "vision": one,
+        },
         label=torch.zeros(samples),
         index=torch.arange(samples),
         token_ids=torch.arange(5, 5 + tokens).expand(samples, -1),

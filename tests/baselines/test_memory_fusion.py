@@ -11,7 +11,7 @@ from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
 from benchmark.model import Dims
 
-DIMS = Dims(4, 3, 5)
+DIMS = Dims({"text": 4, "audio": 3, "vision": 5})
 
 
 def make_batch(steps: int = 6) -> Batch:

@@ -15,7 +15,7 @@ from benchmark.model import Dims
 from benchmark.registry import get_model
 from benchmark.training.predict import predict_batch
 
-DIMS = Dims(text=7, audio=5, vision=9)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9})
 SMALL = {"hidden": 8, "feedforward": 12}
 
 

@@ -96,7 +96,7 @@ def test_an_encoder_of_another_family_is_refused(tmp_path) -> None:
 
 
 def test_a_text_without_tokens_is_the_third_segment() -> None:
-    dims = Dims(7, 5, 9)
+    dims = Dims({"text": 7, "audio": 5, "vision": 9})
     model = MMBT(dims, **{**SMALL, "text_encoder": "auto"}).eval()
     assert model.text_input == "features"
     assert list(model.maps) == ["audio", "vision", "text"]

@@ -15,7 +15,7 @@ from benchmark.registry import create_model, get_model
 from benchmark.task import multiclass, multilabel
 from benchmark.training.batches import SplitBatches
 
-DIMS = Dims(text=7, audio=5, vision=9)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9})
 SETTINGS = {**get_model("mmim").smoke, "bound_lr": 0.05}
 
 

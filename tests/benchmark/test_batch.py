@@ -13,9 +13,7 @@ from benchmark.task import regression
 
 STREAM = Stream(torch.ones(4, 3, 2), torch.ones(4, 3, dtype=torch.bool))
 BATCH = Batch(
-    STREAM,
-    STREAM,
-    STREAM,
+    {"text": STREAM, "audio": STREAM, "vision": STREAM},
     torch.arange(4.0),
     torch.arange(4),
     unimodal_labels={"text": torch.arange(4.0)},

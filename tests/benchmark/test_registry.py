@@ -89,7 +89,7 @@ def test_a_model_of_a_broken_file_says_why() -> None:
 def test_create_model_takes_settings_of_the_constructor_only() -> None:
     register_model("tiny")(Tiny)
     task = multiclass("no", "yes")
-    dims = Dims(3, 4, 5, outputs=2, task=task)
+    dims = Dims({"text": 3, "audio": 4, "vision": 5}, outputs=2, task=task)
     model = create_model("tiny", dims, hidden=3)
     assert isinstance(model, Tiny)
     assert (model.hidden, model.dropout, model.task) == (3, 0.1, task)

@@ -7,7 +7,7 @@ COUNTS = [
     (
         "a74 v47",
         "bbfn",
-        Dims(768, 74, 47),
+        Dims({"text": 768, "audio": 74, "vision": 47}),
         {"width": 40, "heads": 8, "levels": 2},
         480_285 - UNUSED_NORMS,
         "rest",

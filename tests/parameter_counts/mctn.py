@@ -3,6 +3,13 @@
 from benchmark.model import Dims
 
 COUNTS = [
-    ("bimodal", "mctn", Dims(300, 34, 47), {"targets": "vision"}, 112_047, "total"),
-    ("trimodal", "mctn", Dims(300, 34, 47), {}, 147_100, "total"),
+    (
+        "bimodal",
+        "mctn",
+        Dims({"text": 300, "audio": 34, "vision": 47}),
+        {"targets": "vision"},
+        112_047,
+        "total",
+    ),
+    ("trimodal", "mctn", Dims({"text": 300, "audio": 34, "vision": 47}), {}, 147_100, "total"),
 ]

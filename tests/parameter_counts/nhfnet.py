@@ -2,4 +2,13 @@
 
 from benchmark.model import Dims
 
-COUNTS = [("released MOSEI", "nhfnet", Dims(768, 74, 35), {}, 636_801, "total")]
+COUNTS = [
+    (
+        "released MOSEI",
+        "nhfnet",
+        Dims({"text": 768, "audio": 74, "vision": 35}),
+        {},
+        636_801,
+        "total",
+    )
+]

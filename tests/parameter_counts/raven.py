@@ -7,7 +7,7 @@ COUNTS = [
     (
         "authors",
         "raven",
-        Dims(300, 74, 47),
+        Dims({"text": 300, "audio": 74, "vision": 47}),
         {"variant": "released"},
         1_194_953 - UNUSED_NORM,
         "total",

@@ -35,7 +35,7 @@ def orig(fixture: Fixture) -> Result:
     ).eval()
     parameters = load_weights(model, fixture, _names(model, sizes["layers"]))
     batch = _batch(fixture)
-    output = model.fuse({name: batch.stream(name) for name in MODALITIES})
+    output = model.fuse({name: batch.modalities[name] for name in MODALITIES})
     logits = model.domain_logits(output)
     outputs = {
         "prediction": output.prediction,

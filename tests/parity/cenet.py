@@ -40,7 +40,7 @@ def cenet(fixture: Fixture) -> Result:
     batch = _batch(fixture)
     output = model(batch)
     outputs = {"prediction": output.prediction, **output.features}
-    inputs = {name: batch.stream(name).values for name in STREAMS}
+    inputs = {name: batch.modalities[name].values for name in STREAMS}
     for name in fixture.arrays:
         weight = name.removeprefix("grad/")
         if weight.startswith("bert.pooler") or any(part in weight for part in UNUSED):

@@ -105,7 +105,10 @@ def _create(name: str, fixture: Fixture, **settings: Any) -> Model:
     width = sizes["width"]
     return create_model(
         name,
-        Dims(width["text"], width["audio"], width["vision"], vocabulary=sizes["vocabulary"]),
+        Dims(
+            {"text": width["text"], "audio": width["audio"], "vision": width["vision"]},
+            vocabulary=sizes["vocabulary"],
+        ),
         text_encoder="scratch",
         encoder_hidden=width["text"],
         encoder_layers=sizes["layers"],
@@ -124,7 +127,7 @@ def _run(model: Model, fixture: Fixture, names: dict[str, str]) -> Result:
     model.eval()
     output = model(batch)
     outputs = {"prediction": output.prediction, "gate": output.features["gate"]}
-    inputs = {name: batch.stream(name).values for name in ("audio", "vision")}
+    inputs = {name: batch.modalities[name].values for name in ("audio", "vision")}
     return Result(model, outputs, {"task": model.loss(output, batch)}, parameters, inputs)
 
 
@@ -135,9 +138,11 @@ def _batch(fixture: Fixture) -> Batch:
     label = fixture.input("label")
     words = torch.arange(mask.shape[1]).expand_as(mask)
     return Batch(
-        text=Stream(torch.zeros(*mask.shape, fixture.configuration["width"]["text"]), mask),
-        audio=Stream(fixture.input("audio"), mask),
-        vision=Stream(fixture.input("vision"), mask),
+        {
+            "text": Stream(torch.zeros(*mask.shape, fixture.configuration["width"]["text"]), mask),
+            "audio": Stream(fixture.input("audio"), mask),
+            "vision": Stream(fixture.input("vision"), mask),
+        },
         label=label,
         index=torch.arange(len(label)),
         token_ids=ids.long(),

@@ -67,7 +67,7 @@ def _run(fixture: Fixture, prefix: str) -> Result:
     losses |= {"nce": terms["contrast"], "prediction": terms["task"]}
     losses["task"] = model.loss(output, batch)
     inputs = {"bert_hidden": batch.text.values}
-    inputs |= {name: batch.stream(name).values for name in STREAMS}
+    inputs |= {name: batch.modalities[name].values for name in STREAMS}
     return Result(model, outputs, losses, parameters, inputs)
 
 
@@ -80,9 +80,11 @@ def _batch(fixture: Fixture) -> Batch:
 
     label = fixture.input("label")
     return Batch(
-        text=Stream(text, torch.ones(text.shape[:2], dtype=torch.bool)),
-        audio=stream("audio"),
-        vision=stream("vision"),
+        {
+            "text": Stream(text, torch.ones(text.shape[:2], dtype=torch.bool)),
+            "audio": stream("audio"),
+            "vision": stream("vision"),
+        },
         label=label,
         index=torch.arange(len(label)),
     )

@@ -32,7 +32,7 @@ def self_mm(fixture: Fixture) -> Result:
     width = sizes["width"]
     model = create_model(
         "self-mm",
-        Dims(width["text"], width["audio"], width["vision"]),
+        Dims({"text": width["text"], "audio": width["audio"], "vision": width["vision"]}),
         text_pooling="first",
         **{f"{name}_lstm": sizes["lstm"][name] for name in STREAMS},
         **{f"{name}_out": sizes["out"][name] for name in STREAMS},
@@ -53,7 +53,7 @@ def self_mm(fixture: Fixture) -> Result:
     }
     losses["task"] = model.loss(output, batch)
     inputs = {"bert_hidden": batch.text.values}
-    inputs |= {name: batch.stream(name).values for name in STREAMS}
+    inputs |= {name: batch.modalities[name].values for name in STREAMS}
     return Result(model, outputs, losses, parameters, inputs)
 
 
@@ -101,9 +101,11 @@ def _batch(fixture: Fixture, aligned: bool) -> Batch:
 
     label = fixture.input("label")
     return Batch(
-        text=Stream(fixture.input("bert_hidden"), tokens),
-        audio=stream("audio"),
-        vision=stream("vision"),
+        {
+            "text": Stream(fixture.input("bert_hidden"), tokens),
+            "audio": stream("audio"),
+            "vision": stream("vision"),
+        },
         label=label,
         index=torch.arange(len(label)),
     )
@@ -111,7 +113,9 @@ def _batch(fixture: Fixture, aligned: bool) -> Batch:
 
 def _labels_only(label: Tensor) -> Batch:
     nothing = Stream(torch.zeros(len(label), 1, 1), torch.zeros(len(label), 1, dtype=torch.bool))
-    return Batch(nothing, nothing, nothing, label, torch.arange(len(label)))
+    return Batch(
+        {"text": nothing, "audio": nothing, "vision": nothing}, label, torch.arange(len(label))
+    )
 
 
 def _names() -> dict[str, str]:

@@ -147,4 +147,8 @@ def _batch(fixture: Fixture) -> Batch:
         return Stream(values, torch.ones(values.shape[:2], dtype=torch.bool))
 
     label = fixture.input("label")
-    return Batch(stream("text"), stream("audio"), stream("vision"), label, torch.arange(len(label)))
+    return Batch(
+        {"text": stream("text"), "audio": stream("audio"), "vision": stream("vision")},
+        label,
+        torch.arange(len(label)),
+    )

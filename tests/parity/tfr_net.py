@@ -24,7 +24,10 @@ def mmsa(fixture: Fixture) -> Result:
     width, kernels = sizes["width"], dict(zip(MODALITIES, sizes["kernels"], strict=True))
     model = create_model(
         "tfr-net",
-        Dims(width["text"], width["audio"], width["vision"], lengths=sizes["time"]),
+        Dims(
+            {"text": width["text"], "audio": width["audio"], "vision": width["vision"]},
+            lengths=sizes["time"],
+        ),
         variant="mmsa",
         width=sizes["d"],
         heads=sizes["heads"],

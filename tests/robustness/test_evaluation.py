@@ -68,9 +68,11 @@ def make_split(name, samples, seed, *, label=None):
         name=name,
         ids=np.array([f"{name}-{row}" for row in range(samples)]),
         label=label,
-        text=text,
-        audio=make_sequences(generator, samples, "audio", empty=1),
-        vision=make_sequences(generator, samples, "vision"),
+        modalities={
+            "text": text,
+            "audio": make_sequences(generator, samples, "audio", empty=1),
+            "vision": make_sequences(generator, samples, "vision"),
+        },
         tokens=make_tokens(generator, text),
         transcripts=np.array(["unused"] * samples),
     )
@@ -119,7 +121,7 @@ def in_place(split, level, dataset, noise_seed):
 
 
 def survivors(split, level, dataset, noise_seed):
-    return rows_of(split, np.arange(len(split) - 1))
+    return split.select(np.arange(len(split) - 1))
 
 
 def unmasking(split, level, dataset, noise_seed):
@@ -154,7 +156,7 @@ def wrong_modality(split, level, dataset, noise_seed):
     ],
 )
 def test_check_catches_violator(apply, check, test_split, dataset, monkeypatch):
-    split = rows_of(test_split, np.arange(50))
+    split = test_split.select(np.arange(50))
     broken = Corruption("feat.gauss-broken", ("audio",), "", "", apply)
     monkeypatch.setitem(CORRUPTIONS, broken.name, broken)
     with pytest.raises(BrokenPromise, match=broken.name):
@@ -184,10 +186,10 @@ def test_read_only_memory_maps_are_enough(test_split, dataset, tmp_path):
     mapped = test_split
     for modality in WIDTHS:
         path = tmp_path / f"{modality}.npy"
-        np.save(path, test_split.sequences(modality).values)
+        np.save(path, test_split.modalities[modality].values)
         values = np.load(path, mmap_mode="r")
         mapped = mapped.with_sequences(
-            modality, Sequences(values, test_split.sequences(modality).lengths)
+            modality, Sequences(values, test_split.modalities[modality].lengths)
         )
     for name in CORRUPTIONS:
         expected = corrupt(test_split, name, 1, dataset=dataset, noise_seed=0)
@@ -405,7 +407,7 @@ class Pooled(Model):
         self.read = modalities
 
     def forward(self, batch):
-        return Output(sum(batch.stream(name).mean()[:, 0] for name in self.read))
+        return Output(sum(batch.modalities[name].mean()[:, 0] for name in self.read))
 
 
 def evaluate(model, dataset, *, noise_seeds=2):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.checks import refuse_broken, refuse_overlap
 from benchmark.datasets.dataset import SPLITS, Integers, Sequences, Split, Tokens, Vocabulary
@@ -243,9 +244,7 @@ def _split(name: str, fields: Fields, streams: Mapping[str, Sequences]) -> Split
         name=name,
         ids=ids,
         label=_labels(fields),
-        text=streams["text"],
-        audio=streams["audio"],
-        vision=streams["vision"],
+        modalities={name: streams[name] for name in MODALITIES},
         tokens=_tokens(fields),
         groups=videos if all("$_$" in sample for sample in ids) else None,
         transcripts=fields.texts("raw_text") if "raw_text" in fields else None,

@@ -148,14 +148,14 @@ def _read_split(folder: Path, split: str, manifest: Manifest) -> Split:
         name=split,
         ids=arrays["ids"],
         label=arrays["label"],
-        text=pair("text"),
-        audio=pair("audio"),
-        vision=pair("vision"),
+        modalities={
+            **{name: pair(name) for name in MODALITIES},
+            **{check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
+        },
         tokens=_tokens(arrays, f"{folder.name}/{split}", manifest.vocabulary),
         groups=arrays.get("groups"),
         transcripts=arrays.get("transcripts"),
         unimodal_labels={name: arrays[f"unimodal_{name}"] for name in names("unimodal_")},
-        extra={check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
         oracle=arrays.get("oracle"),
     )
 

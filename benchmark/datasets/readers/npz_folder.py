@@ -247,9 +247,7 @@ class _Folder:
             name=split,
             ids=ids,
             label=label.astype(np.int64 if self.task.kind == "multiclass" else np.float32),
-            text=streams["text"],
-            audio=streams["audio"],
-            vision=streams["vision"],
+            modalities={**streams, **extra},
             groups=None if group is None else part.texts(group),
             transcripts=transcripts,
             unimodal_labels={
@@ -257,7 +255,6 @@ class _Folder:
                 for name in MODALITIES
                 if f"label_{name}" in part
             },
-            extra=extra,
         )
         self._refuse_uneven(result)
         return result
@@ -275,7 +272,7 @@ class _Folder:
 
     def _refuse_uneven(self, split: Split) -> None:
         counts = {"label": len(split.label), "ids": len(split.ids)}
-        counts |= {name: len(split.sequences(name).values) for name in split.modalities}
+        counts |= {name: len(stream.values) for name, stream in split.modalities.items()}
         optional = {"groups": split.groups, "raw_text": split.transcripts}
         counts |= {name: len(value) for name, value in optional.items() if value is not None}
         counts |= {f"label_{name}": len(value) for name, value in split.unimodal_labels.items()}

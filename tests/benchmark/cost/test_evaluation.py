@@ -28,7 +28,7 @@ from benchmark.task import regression
 from benchmark.training.batches import SplitBatches
 
 CPU = torch.device("cpu")
-DIMS = Dims(text=7, audio=5, vision=9, vocabulary=20)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9}, vocabulary=20)
 LENGTHS = {"text": 6, "audio": 11, "vision": 8}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's resident memory")
 
@@ -121,9 +121,7 @@ def make_split(name: str, count: int, *, seed: int = 0) -> Split:
         name=name,
         ids=np.array([f"{name}-{place}" for place in range(count)]),
         label=generator.uniform(-3, 3, count).astype(np.float32),
-        text=sequences(6, 7),
-        audio=sequences(11, 5),
-        vision=sequences(8, 9),
+        modalities={"text": sequences(6, 7), "audio": sequences(11, 5), "vision": sequences(8, 9)},
         tokens=Tokens(
             generator.integers(5, 20, (count, 10)),
             generator.integers(3, 11, count),

@@ -44,9 +44,9 @@ def test_shared_ids_are_an_error(dataset):
 def test_shared_contents_are_an_error(dataset):
     test = dataset.open_test()
     for name in ("text", "audio", "vision"):
-        values, lengths = test.sequences(name).values.copy(), test.sequences(name).lengths.copy()
-        values[3] = dataset.train.sequences(name).values[7]
-        lengths[3] = dataset.train.sequences(name).lengths[7]
+        values, lengths = test.modalities[name].values.copy(), test.modalities[name].lengths.copy()
+        values[3] = dataset.train.modalities[name].values[7]
+        lengths[3] = dataset.train.modalities[name].lengths[7]
         test = test.with_sequences(name, Sequences(values, lengths))
     (found,) = sentences(dataset, test, "error")
     assert "1 samples of test have exactly the features of a sample of train" in found
