@@ -281,7 +281,6 @@ class ALMT(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         inputs = dict(zip(MODALITIES, (self.encoder.width, dims.audio, dims.vision), strict=True))
         clocks = {name: name for name in MODALITIES}
         clocks["text"] = "tokens" if self.encoder.reads_tokens else "text"

@@ -200,7 +200,6 @@ class CENET(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         bert, width = self.encoder.model, self.encoder.width
         if bert is not None:
             _expect_layer(bert, injection)

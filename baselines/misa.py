@@ -187,7 +187,6 @@ class MISA(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         plain = not self.encoder.reads_tokens
         recurrent = plain if text_pooling == "auto" else text_pooling == "lstm"
         self.sequences = nn.ModuleDict(

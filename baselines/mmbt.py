@@ -109,7 +109,6 @@ class MMBT(Model):
         super().__init__()
         name = plain_encoder(dims, text_encoder)
         words = name != "features"
-        self.text_input = "tokens" if words else "features"
         self.encoder = TextEncoder(
             dims if words else replace(dims, vocabulary=MARKS_ALONE),
             name if words else "scratch",
@@ -117,6 +116,7 @@ class MMBT(Model):
             layers=encoder_layers,
             heads=encoder_heads,
         )
+        self.encoder.reads_tokens = words
         width = self.encoder.width
         self._check(text_encoder, frames)
         mapped = NONVERBAL if words else (*NONVERBAL, "text")
@@ -129,7 +129,7 @@ class MMBT(Model):
 
     def forward(self, batch: Batch) -> Output:
         segments = [self._frames(name, batch.stream(name), self.frames, 0) for name in NONVERBAL]
-        if self.text_input == "tokens":
+        if self.encoder.reads_tokens:
             segments.append(self._words(batch))
         else:
             longest = self.encoder.model.config.max_position_embeddings - 2
@@ -140,7 +140,7 @@ class MMBT(Model):
     def start_training(self, batches: Batches) -> None:
         """Take the start and end marks of the vocabulary from any sample that has a text."""
         whole = batches.whole()
-        if self.text_input == "tokens" and bool(whole.token_mask.any()):
+        if self.encoder.reads_tokens and bool(whole.token_mask.any()):
             row = int(whole.token_mask.any(dim=1).float().argmax())
             ids = whole.token_ids[row][whole.token_mask[row]]
             self.marks.copy_(ids[[0, -1]])

@@ -235,7 +235,6 @@ class TFRNet(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         self.literal = variant == "mmsa"
         inputs = by_modality(self.encoder.width, dims.audio, dims.vision)
         attention = by_modality(
