@@ -1,14 +1,25 @@
 """Unimodal label generation: labels of single modalities made from distances to class centres."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmark import Batches, Task, UserError
+from benchmark import (
+    MODALITIES,
+    Batch,
+    Batches,
+    Model,
+    Output,
+    Task,
+    TrainConfig,
+    UserError,
+    parameter_groups,
+)
 
 FUSION = "fusion"
-HEADS = (FUSION, "text", "audio", "vision")
+HEADS = (FUSION, *MODALITIES)
 EPSILON = 1e-8
 
 
@@ -150,6 +161,45 @@ class LabelGenerator(nn.Module):
         self.register_buffer(name, value, persistent=False)
 
 
+class SelfLabelled(Model):
+    """A model with a head for the fusion and one for each modality, which learns generated labels.
+
+    Its output carries `feature_*` and `prediction_*` of each head; only that of the fusion is
+    needed for prediction.
+
+    Attributes:
+        generator: of the labels; None in a model that learns the multimodal label alone.
+        rates: submodule -> `lr` and `weight_decay` of its own.
+    """
+
+    generator: LabelGenerator | None
+    rates: Mapping[str, Mapping[str, float]]
+
+    def loss_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Weighted loss of each head; those of the single modalities are 0 in the first epoch."""
+        predictions = {name: output.features[f"prediction_{name}"] for name in HEADS}
+        return head_losses(predictions, self.generator.targets(batch.label, batch.index))
+
+    def param_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        return parameter_groups(self, config, self.rates)
+
+    def training_only(self) -> tuple[str, ...]:
+        return tuple(f"heads.{name}" for name in MODALITIES)
+
+    def start_training(self, batches: Batches) -> None:
+        if self.generator is not None:
+            self.generator.start(batches)
+
+    def start_epoch(self, epoch: int, batches: Batches) -> None:
+        if self.generator is not None:
+            self.generator.start_epoch(epoch)
+
+    def after_step(self, output: Output, batch: Batch) -> None:
+        if self.generator is not None:
+            features = {name: output.features[f"feature_{name}"] for name in HEADS}
+            self.generator.update(features, batch.label, batch.index)
+
+
 class Head(nn.Module):
     """Representation F_s and prediction of one head."""
 
@@ -163,6 +213,42 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         feature = self.represent(self.dropout(x)).relu()  # (B, width)
         return feature, self.out(self.hidden(feature).relu())
+
+
+class Heads(nn.ModuleDict):
+    """The heads of a `SelfLabelled` model, by name.
+
+    Args:
+        inputs: head -> width of what it reads.
+        widths: head -> width of its representation.
+        dropouts: head -> dropout on what it reads.
+        outputs: numbers to predict.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, int],
+        widths: Mapping[str, int],
+        dropouts: Mapping[str, float],
+        outputs: int,
+    ):
+        super().__init__(
+            {name: Head(inputs[name], widths[name], outputs, dropouts[name]) for name in HEADS}
+        )
+
+    def forward(self, vectors: Mapping[str, Tensor]) -> Output:
+        """The prediction of the fusion, and what every head makes of its vector."""
+        features = {}
+        for name, head in self.items():
+            feature, prediction = head(vectors[name])
+            features[f"feature_{name}"] = feature
+            features[f"prediction_{name}"] = prediction.squeeze(1)
+        return Output(features[f"prediction_{FUSION}"], features)
+
+
+def by_head(fusion: Any, text: Any, audio: Any, vision: Any) -> dict[str, Any]:
+    """Four values under the names of the heads."""
+    return dict(zip(HEADS, (fusion, text, audio, vision), strict=True))
 
 
 def head_losses(

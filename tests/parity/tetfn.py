@@ -2,7 +2,7 @@
 
 import torch
 
-from baselines.self_mm import HEADS
+from baselines.layers.ulgm import HEADS
 from benchmark.batch import MODALITIES, Batch, Stream
 from benchmark.model import Dims
 from benchmark.registry import create_model
