@@ -12,6 +12,7 @@ from baselines.layers.align import align
 from baselines.layers.convolution import same_length
 from baselines.layers.crossmodal import AttentionMask, CrossModalAttention, attention_mask
 from baselines.layers.gru import MaskedGRU
+from baselines.layers.losses import squared_error
 from baselines.layers.mag import Alignment, beside_tokens
 from baselines.layers.text import BORROWED, FINE_TUNING, Pooling, TextEncoder, attendable
 from benchmark import MODALITIES, Batch, Dims, Model, Output, Stream, register_model
@@ -285,10 +286,7 @@ class BBFN(Model):
 
     def loss_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """The error of the prediction, and the discriminators' mean cross-entropy."""
-        if self.task.kind == "regression":
-            prediction = F.mse_loss(output.prediction, batch.label)
-        else:
-            prediction = self.task.loss(output.prediction, batch.label)
+        prediction = squared_error(self.task, output.prediction, batch.label)
         logits = self.domain_logits(output)
         target = torch.zeros_like(logits)
         target[:, 1] = 1  # text is 0, its partner 1

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.layers.losses import central_moment_discrepancy
+from baselines.layers.losses import central_moment_discrepancy, squared_error
 from baselines.layers.recurrent import MaskedLSTM
 from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
 from benchmark import Batch, Dims, Model, Output, Stream, register_model
@@ -267,8 +267,8 @@ class MISA(Model):
             {name: features[f"{part}_{name}"].float() for name in ORDER}
             for part in ("private", "shared", "projected")
         )
-        if self.squared and self.task.kind == "regression":
-            prediction = F.mse_loss(output.prediction, batch.label)
+        if self.squared:
+            prediction = squared_error(self.task, output.prediction, batch.label)
         else:
             prediction = self.task.loss(output.prediction, batch.label)
         same = [difference_loss(private[name], shared[name]) for name in ORDER]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.layers.align import align
-from baselines.layers.text import FINE_TUNING, TextEncoder, plain_encoder
+from baselines.layers.text import FINE_TUNING, TextEncoder, plain_encoder, row_bias
 from benchmark import Batch, Batches, Dims, Model, Output, Stream, UserError, register_model
 
 NONVERBAL = ("audio", "vision")
@@ -198,7 +198,6 @@ class MMBT(Model):
             ),
         )
         mask = torch.cat([segment.mask for segment in segments], dim=1)
-        closed = ~torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)[:, None, None]
-        lowest = torch.finfo(states.dtype).min
-        bias = torch.zeros_like(closed, dtype=states.dtype).masked_fill(closed, lowest)
+        mask = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)  # [CLS] is pooled
+        bias = row_bias(mask, states.dtype)
         return bert.encoder(states, attention_mask=bias).last_hidden_state

@@ -115,15 +115,18 @@ def attendable(mask: Tensor) -> Tensor:
     return mask | (first & ~mask.any(dim=1, keepdim=True))
 
 
-def key_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """What BERT-type encoders add to their scores, `(B, 1, K, K)`: lowest on padded keys.
+def row_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What the layers of a BERT add to their scores, `(B, 1, 1, K)`: lowest outside the mask."""
+    zero = torch.zeros((), dtype=dtype, device=mask.device)
+    return zero.masked_fill(~mask[:, None, None], torch.finfo(dtype).min)
 
-    Given a mask `(B, K)` they would look on the host whether it hides anything.
+
+def key_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The bias of every query, `(B, 1, K, K)`, with the first key of empty rows open.
+
+    Given a mask `(B, K)` BERT-type encoders would look on the host whether it hides anything.
     """
-    closed = ~attendable(mask)[:, None, None, :]  # (B, 1, 1, K)
-    bias = torch.zeros((), dtype=dtype, device=mask.device)
-    bias = bias.masked_fill(closed, torch.finfo(dtype).min)
-    return bias.expand(-1, -1, mask.shape[1], -1)
+    return row_bias(attendable(mask), dtype).expand(-1, -1, mask.shape[1], -1)
 
 
 def load_pretrained(name: str, vocabulary: int) -> nn.Module:
