@@ -449,7 +449,6 @@ def unknown_token_of(batch: Batch) -> int:
     Raises:
         UserError: no known vocabulary has that mark.
     """
-    assert batch.token_ids is not None
     start = int(batch.token_ids[:, 0].mode().values)  # a sample without text may lack the mark
     if start not in UNKNOWN_TOKENS:
         raise UserError(
