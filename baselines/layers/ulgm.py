@@ -53,7 +53,7 @@ class LabelGenerator(nn.Module):
         clamped: share of the last batch's generated labels that left the range.
 
     Raises:
-        UserError: the task is no regression, or no head is called `fusion`.
+        UserError: the task is no regression.
     """
 
     labels: Tensor
@@ -74,8 +74,6 @@ class LabelGenerator(nn.Module):
                 f"unimodal labels are generated from a score, and this task is {task.kind}; "
                 f"use a regression dataset or a model without label generation"
             )
-        if FUSION not in widths:
-            raise UserError(f"label generation needs a head {FUSION!r}; got {', '.join(widths)}")
         self.widths = dict(widths)
         self.heads = tuple(widths)
         self.low, self.high = task.low - task.neutral, task.high - task.neutral
@@ -133,20 +131,18 @@ class LabelGenerator(nn.Module):
     def _update_labels(self, features: Mapping[str, Tensor], label: Tensor, index: Tensor) -> None:
         lean = {head: self._lean(head, features[head]) for head in self.heads}
         fusion, anchored = lean[FUSION], getattr(self, f"exists_{FUSION}")
-        share, outside, heads = 2 / (self.epoch + 1), [], 0
+        share, outside = 2 / (self.epoch + 1), []
         for place, head in enumerate(self.heads):
             if head == FUSION:
                 continue
             ratio = lean[head] / (fusion + EPSILON)
             new = 0.5 * ratio * label + 0.5 * (label + lean[head] - fusion)  # (B,)
             outside.append(((new < self.low) | (new > self.high)).float().mean())
-            heads += 1
             old = self.labels[place, index]
             mixed = (1 - share) * old + share * new.clamp(self.low, self.high)
             ready = (self.epoch > 1) & anchored & getattr(self, f"exists_{head}")
             self.labels[place, index] = torch.where(ready, mixed, old)
-        if heads:
-            self.clamped.copy_(torch.stack(outside).mean() * (self.epoch > 1))
+        self.clamped.copy_(torch.stack(outside).mean() * (self.epoch > 1))
 
     def _lean(self, head: str, features: Tensor) -> Tensor:
         """δ_s of each sample, `(B,)`: positive on the side of the positive centre."""
