@@ -8,7 +8,14 @@ from torch import Tensor, nn
 
 from baselines.layers.crossmodal import attention_mask, unmasked
 from baselines.layers.losses import squared_error
-from baselines.layers.text import FINE_TUNING, TextEncoder, attendable, row_bias, spoken
+from baselines.layers.text import (
+    FINE_TUNING,
+    TextEncoder,
+    attendable,
+    expect_layer,
+    row_bias,
+    spoken,
+)
 from benchmark import Batch, Batches, Dims, Model, Output, Stream, UserError, register_model
 
 STREAMS = ("vision", "audio")
@@ -203,7 +210,7 @@ class CENET(Model):
         )
         bert, width = self.encoder.model, self.encoder.width
         if bert is not None:
-            _expect_layer(bert, injection)
+            expect_layer(_layers(bert), injection)
             if self.literal:
                 bert.embeddings.requires_grad_(False)
         self.enhancement = Enhancement(
@@ -283,15 +290,11 @@ def cluster(points: Tensor, count: int) -> Tensor:
     return centres
 
 
-def _expect_layer(bert: nn.Module, injection: int) -> None:
+def _layers(bert: nn.Module) -> nn.ModuleList:
     layers = getattr(getattr(bert, "encoder", None), "layer", None)
     if layers is None or not hasattr(bert, "embeddings"):
         raise UserError(
             f"cenet shifts words between two layers of a BERT and this text encoder is a "
             f"{type(bert).__name__}; give an encoder of the BERT family"
         )
-    if not 0 <= injection < len(layers):
-        raise UserError(
-            f"injection {injection} is no layer of this text encoder; allowed: 0 to "
-            f"{len(layers) - 1}"
-        )
+    return layers

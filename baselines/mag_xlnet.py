@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines.layers.losses import squared_error
 from baselines.layers.mag import AUTHORS, FEATURES, PAPER, AdaptationGate, Alignment
-from baselines.layers.text import FINE_TUNING, TextEncoder, attendable, spoken
+from baselines.layers.text import FINE_TUNING, TextEncoder, attendable, expect_layer, spoken
 from benchmark import Batch, Dims, Model, Output, UserError, register_model
 
 
@@ -141,11 +141,8 @@ class MAGXLNet(Model):
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
         xlnet, width = self.encoder.model, self.encoder.width
-        if xlnet is not None and not 0 <= injection < len(xlnet.layer):
-            raise UserError(
-                f"injection {injection} is no layer of this XLNet; allowed: 0 to "
-                f"{len(xlnet.layer) - 1}"
-            )
+        if xlnet is not None:
+            expect_layer(xlnet.layer, injection)
         self.gate = AdaptationGate(width, dims.audio, dims.vision, beta=beta, dropout=gate_dropout)
         self.summary = nn.Linear(width, width)
         self.dropout = nn.Dropout(head_dropout)

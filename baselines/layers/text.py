@@ -96,6 +96,19 @@ class TextEncoder(nn.Module):
         return BertModel(config, add_pooling_layer=False)
 
 
+def expect_layer(layers: nn.ModuleList, injection: int) -> None:
+    """Check the place where a model enters an encoder.
+
+    Raises:
+        UserError: there is no layer of that index.
+    """
+    if not 0 <= injection < len(layers):
+        raise UserError(
+            f"injection {injection} is no layer of this text encoder; allowed: 0 to "
+            f"{len(layers) - 1}"
+        )
+
+
 def plain_encoder(dims: Dims, name: str) -> str:
     """The name; for `auto` `features`, or `scratch` where the data has tokens and no features."""
     if name != "auto":

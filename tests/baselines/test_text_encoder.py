@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from baselines.layers.text import FINE_TUNING
+from baselines.layers.text import FINE_TUNING, TextEncoder
 from benchmark.config import PROTOCOLS
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import predict, tiny_batch, tiny_dims
+from benchmark.model import Dims, Model
 from benchmark.registry import RECIPE, RECIPES, ModelEntry, get_model, list_models
 
 ENTRIES = [entry for entry in list_models() if "text_encoder" in entry.parameters]
@@ -28,6 +29,23 @@ def test_auto_reads_features_and_without_any_the_tokens(entry: ModelEntry) -> No
     assert torch.equal(predict(model, batch), predict(model, other_words))
     words_only = replace(dims, text=0)
     assert entry.cls(words_only, **entry.smoke).text_input == "tokens"
+
+
+def test_a_model_may_say_by_itself_which_text_it_reads() -> None:
+    class Declares(Model):
+        text_input = "tokens"
+
+    class Sets(Model):
+        def __init__(self, dims: Dims, text_input: str):
+            super().__init__()
+            self.text_input = text_input
+            self.encoder = TextEncoder(dims, "scratch")
+
+    dims = Dims(7, 5, 9, vocabulary=20)
+    assert (Declares.text_input, Declares().text_input) == ("tokens", "tokens")
+    assert (Model.text_input, Model().text_input, Sets.text_input) == ("features",) * 3
+    for said in ("features", "tokens"):
+        assert Sets(dims, said).text_input == said
 
 
 @pytest.mark.parametrize("promise", ["padding", "neighbours", "missing", "gradients", "capture"])
