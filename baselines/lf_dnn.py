@@ -3,9 +3,8 @@
 from typing import Literal
 
 import torch
-from torch import nn
 
-from baselines.layers.subnets import UnimodalSubnets
+from baselines.layers.subnets import UnimodalSubnets, decision
 from benchmark import Batch, Dims, Model, Output, register_model
 
 SMALL = {"text_outputs": 64, "fusion_hidden": 64, "dropout": 0.3, "fusion_dropout": 0.3}
@@ -85,14 +84,8 @@ class LFDNN(Model):
             dropout=dropout,
             variant=variant,
         )
-        self.head = nn.Sequential(
-            nn.Dropout(fusion_dropout),
-            nn.Linear(sum(self.subnets.widths), fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, dims.outputs),
-        )
+        inputs = sum(self.subnets.widths)
+        self.head = decision(inputs, fusion_hidden, dims.outputs, fusion_dropout)
 
     def forward(self, batch: Batch) -> Output:
         text, audio, vision = self.subnets(batch)

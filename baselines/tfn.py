@@ -1,11 +1,12 @@
 """TFN: the outer product of three modality vectors, and a small network on top of it."""
 
+import math
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.layers.subnets import UnimodalSubnets, prefix_one
+from baselines.layers.subnets import UnimodalSubnets, decision, prefix_one
 from benchmark import Batch, Dims, Model, Output, register_model
 
 
@@ -99,14 +100,8 @@ class TFN(Model):
             dropout=dropout,
             variant=variant,
         )
-        self.head = nn.Sequential(
-            nn.Dropout(fusion_dropout),
-            nn.Linear((text_outputs + 1) * (audio_hidden + 1) * (vision_hidden + 1), fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, dims.outputs),
-        )
+        products = math.prod(width + 1 for width in self.subnets.widths)
+        self.head = decision(products, fusion_hidden, dims.outputs, fusion_dropout)
         self.bounded = dims.task.kind == "regression"
         self.low, self.high = (dims.task.low, dims.task.high) if variant == "paper" else (-3.0, 3.0)
 

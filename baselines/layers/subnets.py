@@ -112,6 +112,18 @@ class UnimodalSubnets(nn.Module):
         return self.text(text), self.audio(audio), self.vision(vision)
 
 
+def decision(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Dropout and three layers: what TFN and LF-DNN put on top of their fusion."""
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(inputs, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, outputs),
+    )
+
+
 def prefix_one(vector: Tensor) -> Tensor:
     """[1; z], `(B, D + 1)`: keeps lower-order terms in a product of modalities."""
     return F.pad(vector, (1, 0), value=1.0)
