@@ -72,12 +72,6 @@ class CTCModel(Model):
     def start_training(self, batches: Batches) -> None:
         self.model.start_training(batches)
 
-    def start_epoch(self, epoch: int, batches: Batches) -> None:
-        self.model.start_epoch(epoch, batches)
-
-    def after_step(self, output: Output, batch: Batch) -> None:
-        self.model.after_step(output, batch)
-
     def _aligned(self, batch: Batch, features: Mapping[str, Tensor]) -> Batch:
         """The batch with aligned streams: as many steps as words or, without words, as frames."""
         text = batch.text

@@ -235,7 +235,6 @@ class TFRNet(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         self.literal = variant == "mmsa"
         inputs = by_modality(self.encoder.width, dims.audio, dims.vision)
         attention = by_modality(
@@ -450,7 +449,6 @@ def unknown_token_of(batch: Batch) -> int:
     Raises:
         UserError: no known vocabulary has that mark.
     """
-    assert batch.token_ids is not None
     start = int(batch.token_ids[:, 0].mode().values)  # a sample without text may lack the mark
     if start not in UNKNOWN_TOKENS:
         raise UserError(

@@ -107,6 +107,18 @@ class Batches(Protocol):
         ...
 
 
+class _TextInput:
+    """`tokens` on a model one of whose submodules says `reads_tokens`, else `features`.
+
+    A class or a model that sets `text_input` by itself covers this.
+    """
+
+    def __get__(self, model: nn.Module | None, owner: type) -> Literal["features", "tokens"]:
+        modules = () if model is None else model.modules()
+        reads = any(getattr(module, "reads_tokens", False) for module in modules)
+        return "tokens" if reads else "features"
+
+
 class Model(nn.Module):
     """Base class of every registered model.
 
@@ -124,7 +136,7 @@ class Model(nn.Module):
     modalities: ClassVar[tuple[str, ...]] = MODALITIES
     tasks: ClassVar[tuple[str, ...]] = KINDS
     needs_lengths: ClassVar[bool] = False
-    text_input: Literal["features", "tokens"] = "features"
+    text_input: Literal["features", "tokens"] = _TextInput()  # type: ignore[assignment]
     task: Task = regression(-3, 3)  # set by create_model
 
     @classmethod

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmark.batch import Batch, Stream
+from benchmark.batch import MODALITIES, Batch, Stream
 from benchmark.config import TrainConfig
 from benchmark.datasets.load import load_dataset
 from benchmark.model import Dims, Model
@@ -158,5 +158,9 @@ def aligned(dims: Dims, steps: int, samples: int, size: int) -> tuple[Batch, Bat
         torch.randn(size, steps, width, generator=generator) * mask.unsqueeze(2)
         for width in dims.inputs
     ]
-    batch = Batch(*(Stream(value, mask) for value in values), label[index], index)
+    batch = Batch(
+        {name: Stream(value, mask) for name, value in zip(MODALITIES, values, strict=True)},
+        label[index],
+        index,
+    )
     return split, batch, Sample(*values, lengths, label[index], index)

@@ -157,7 +157,7 @@ def _promise(name: str) -> Callable[[Check], Check]:
 @_promise("output")
 def check_output(entry: ModelEntry) -> None:
     """A regression predicts finite float `(B,)`, for one sample and for six, on any scale."""
-    for task in (SCORE, RATING):
+    for task in _taken(entry, SCORE, RATING):
         _expect_predictions(entry, task)
         _expect_losses(entry, task)
 
@@ -165,7 +165,7 @@ def check_output(entry: ModelEntry) -> None:
 @_promise("classification")
 def check_classification(entry: ModelEntry) -> None:
     """Three classes, and three labels of which any may hold, give logits `(B, 3)` and a loss."""
-    for task in (CLASSES, EMOTIONS):
+    for task in _taken(entry, CLASSES, EMOTIONS):
         _expect_predictions(entry, task)
         _expect_losses(entry, task)
 
@@ -451,6 +451,11 @@ def check_credits(entry: ModelEntry) -> None:
     for name, value in (("paper", entry.paper), ("source", entry.source)):
         if entry.kind == "baseline" and not value.strip():
             raise BrokenPromise(f"a baseline states its {name}; give {name}= to @register_model")
+
+
+def _taken(entry: ModelEntry, *tasks: Task) -> list[Task]:
+    """Those whose kind the model declares."""
+    return [task for task in tasks if task.kind in entry.cls.tasks]
 
 
 def _trial(

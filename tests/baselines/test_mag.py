@@ -58,7 +58,7 @@ def test_other_clocks_are_averaged_sample_by_sample() -> None:
 def test_cut_tokens_keep_their_words() -> None:
     batch = _batch([[1, 2, 3, 4]], [-1, 0, 1, -1])
     text = Stream(torch.ones(1, 4, 2), torch.ones(1, 4, dtype=torch.bool))
-    rows = beside_tokens(replace(batch, text=text), batch.audio, batch.token_mask)
+    rows = beside_tokens(batch.with_stream("text", text), batch.audio, batch.token_mask)
     assert rows.flatten().tolist() == [0, 1, 2, 0]
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from baselines.ef_lstm import EFLSTM
 from baselines.layers.memory import GatedMemory, with_previous
 from baselines.mfn import MFN, _cells, run_with_cells
-from benchmark.batch import Batch, Stream
+from benchmark.batch import MODALITIES, Batch, Stream
 from benchmark.errors import UserError
 from benchmark.model import Dims
 
@@ -23,7 +23,9 @@ def make_batch(steps: int = 6) -> Batch:
         )
         for width in DIMS.inputs
     ]
-    return Batch(*streams, label=torch.zeros(3), index=torch.arange(3))
+    return Batch(
+        dict(zip(MODALITIES, streams, strict=True)), label=torch.zeros(3), index=torch.arange(3)
+    )
 
 
 def flipped(stream: Stream) -> Stream:

@@ -11,7 +11,7 @@ MOSEI = Dims(
     {"text": 768, "audio": 74, "vision": 35}, lengths={"text": 50, "audio": 500, "vision": 500}
 )
 SIMS = Dims(
-    *(768, 33, 709),
+    {"text": 768, "audio": 33, "vision": 709},
     task=regression(-1, 1),
     lengths={"text": 39, "audio": 400, "vision": 55},
 )

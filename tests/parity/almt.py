@@ -30,7 +30,7 @@ def almt(fixture: Fixture) -> Result:
     sizes = fixture.configuration
     model = create_model(
         "almt",
-        Dims(**sizes["width"], lengths=sizes["time"]),
+        Dims(sizes["width"], lengths=sizes["time"]),
         text_encoder="features",
         variant="mmsa",
         **{ours: sizes[theirs] for ours, theirs in SETTINGS.items()},
@@ -44,7 +44,7 @@ def almt(fixture: Fixture) -> Result:
         mask = steps < lengths.unsqueeze(1) if name == "text" else steps >= 0
         streams[name] = Stream(values, mask)
     label = fixture.input("label")
-    batch = Batch(**streams, label=label, index=torch.arange(len(label)))
+    batch = Batch(streams, label=label, index=torch.arange(len(label)))
     output = model(batch)
     outputs = {"prediction": output.prediction, **output.features}
     return Result(model, outputs, {"task": model.loss(output, batch)}, parameters, inputs)

@@ -59,8 +59,7 @@ def _batch(fixture: Fixture) -> Batch:
         name: Stream(F.pad(fixture.input(name), (0, 0, 1, 1)), mask) for name in ("audio", "vision")
     }
     return Batch(
-        text=Stream(fixture.input("bert_hidden"), mask),
-        **partners,
+        {"text": Stream(fixture.input("bert_hidden"), mask), **partners},
         label=label,
         index=torch.arange(len(label)),
     )

@@ -18,7 +18,7 @@ def cenet(fixture: Fixture) -> Result:
     sizes = fixture.configuration
     model = create_model(
         "cenet",
-        Dims(**sizes["width"], vocabulary=sizes["vocabulary"]),
+        Dims(sizes["width"], vocabulary=sizes["vocabulary"]),
         text_encoder="scratch",
         encoder_hidden=sizes["width"]["text"],
         encoder_layers=sizes["layers"],
@@ -58,8 +58,7 @@ def _batch(fixture: Fixture) -> Batch:
     text = Stream(torch.zeros(*mask.shape, fixture.configuration["width"]["text"]), mask)
     label = fixture.input("label")
     return Batch(
-        text=text,
-        **streams,
+        {"text": text, **streams},
         label=label,
         index=torch.arange(len(label)),
         token_ids=ids.long(),

@@ -28,7 +28,7 @@ def orig(fixture: Fixture) -> Result:
 def dims_of(fixture: Fixture) -> Dims:
     configuration = fixture.configuration
     return Dims(
-        **configuration["width"],
+        configuration["width"],
         outputs=configuration["outputs"],
         lengths=configuration["time"],
     )

@@ -53,7 +53,7 @@ def _batch(fixture: Fixture) -> Batch:
         values, lengths = fixture.input(stored), fixture.input(f"{name}_lengths")
         streams[name] = Stream(values, torch.arange(values.shape[1]) < lengths.unsqueeze(1))
     label = fixture.input("label")
-    return Batch(**streams, label=label, index=torch.arange(len(label)))
+    return Batch(streams, label=label, index=torch.arange(len(label)))
 
 
 def _attention(model: Model, batch: Batch) -> dict[str, torch.Tensor]:

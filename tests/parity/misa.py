@@ -33,7 +33,7 @@ def _run(
     sizes = fixture.configuration
     model = create_model(
         "misa",
-        Dims(**sizes["width"]),
+        Dims(sizes["width"]),
         text_pooling="mean",
         hidden=sizes["hidden"],
         similarity="moments" if sizes["cmd"] else "adversarial",

@@ -29,7 +29,7 @@ def _run(fixture: Fixture, prefix: str) -> Result:
     memory = {pair: [fixture.input(f"memory_{pair}_{sign}") for sign in SIGNS] for pair in pairs}
     model = create_model(
         "mmim",
-        Dims(**sizes["width"]),
+        Dims(sizes["width"]),
         text_pooling="first",
         bidirectional=sizes["bidirectional"],
         width=sizes["fusion"],

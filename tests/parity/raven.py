@@ -26,7 +26,7 @@ def attached(fixture: Fixture) -> Result:
 def run(fixture: Fixture, variant: str) -> Result:
     configuration = fixture.configuration
     model = RAVEN(
-        Dims(**configuration["width"]),
+        Dims(configuration["width"]),
         projection=configuration["norm"],
         cell=configuration["cell"],
         hidden=configuration["lstm"],

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from baselines.layers.ulgm import FUSION, LabelGenerator, head_losses
-from baselines.self_mm import HEADS
+from baselines.layers.ulgm import FUSION, HEADS, LabelGenerator, head_losses
 from benchmark.batch import Batch, Stream
 from benchmark.model import Dims
 from benchmark.registry import create_model

@@ -16,12 +16,12 @@ def full_batch(fixture: Fixture) -> Batch:
         values = fixture.input(name)
         streams[name] = Stream(values, torch.ones(values.shape[:2], dtype=torch.bool))
     label = fixture.input("label")
-    return Batch(**streams, label=label, index=torch.arange(len(label)))
+    return Batch(streams, label=label, index=torch.arange(len(label)))
 
 
 def dims_of(fixture: Fixture) -> Dims:
     configuration = fixture.configuration
-    return Dims(**configuration["width"], outputs=configuration.get("outputs", 1))
+    return Dims(configuration["width"], outputs=configuration.get("outputs", 1))
 
 
 def stored_inputs(fixture: Fixture) -> dict[str, torch.Tensor]:

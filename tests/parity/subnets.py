@@ -109,7 +109,7 @@ def _dims(configuration: Mapping[str, Any]) -> Dims:
         if outputs == 1
         else multilabel(*(f"output {place}" for place in range(outputs)))
     )
-    return Dims(**configuration["width"], outputs=outputs, task=task)
+    return Dims(configuration["width"], outputs=outputs, task=task)
 
 
 def _result(

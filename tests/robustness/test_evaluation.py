@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.batch import MODALITIES
 from benchmark.config import PROTOCOLS, TrainConfig
 from benchmark.conformance.promises import BrokenPromise
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens, Vocabulary
@@ -18,7 +19,7 @@ from benchmark.task import multiclass, multilabel, regression
 from benchmark.training.predict import predict
 from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
 from robustness.evaluation import prior_prediction, robustness
-from robustness.promises import CHECKS, rows_of
+from robustness.promises import CHECKS
 from robustness.scores import (
     at_level,
     auilc,
@@ -83,7 +84,7 @@ def make_dataset(train, test, task=None):
     return Dataset(
         name="tiny",
         task=task,
-        dims=Dims(**WIDTHS, outputs=task.outputs, task=task, vocabulary=20),
+        dims=Dims(WIDTHS, outputs=task.outputs, task=task, vocabulary=20),
         train=train,
         valid=train,
         open_test=lambda: test,
@@ -226,7 +227,11 @@ def test_tokens_alone_or_features_alone_are_enough(test_split, dataset):
     assert np.array_equal(noisy.text.values, expected.text.values)
     empty = Sequences(np.zeros((400, 1, 0), np.float32), np.zeros(400, dtype=np.int64))
     noisy = corrupt(
-        replace(test_split, text=empty), "text.word_unk", 0.5, dataset=dataset, noise_seed=0
+        test_split.with_sequences("text", empty),
+        "text.word_unk",
+        0.5,
+        dataset=dataset,
+        noise_seed=0,
     )
     assert np.array_equal(noisy.tokens.ids, expected.tokens.ids)
 
@@ -244,7 +249,8 @@ def test_mix_is_made_of_the_single_types(test_split, dataset):
 
 def test_modalities_and_samples_have_noise_of_their_own(dataset):
     flat = Sequences(np.ones((50, 8, 5), np.float32), np.full(50, 8))
-    split = replace(make_split("test", 50, seed=3), audio=flat, vision=flat)
+    split = make_split("test", 50, seed=3)
+    split = split.with_sequences("audio", flat).with_sequences("vision", flat)
     noisy = corrupt(split, "time.drop", 0.5, dataset=dataset, noise_seed=0)
     assert not np.array_equal(noisy.audio.values, noisy.vision.values)
     assert len(np.unique(noisy.audio.values[:, :, 0], axis=0)) > 25
@@ -316,7 +322,7 @@ def test_golden_hash(name):
         "test",
         np.array(["one", "two", "three"]),
         np.zeros(3, np.float32),
-        *[sequences] * 3,
+        dict.fromkeys(MODALITIES, sequences),
         tokens=Tokens(ids, lengths, words),
     )
     noisy = corrupt(
@@ -496,7 +502,7 @@ def test_sweep_of_a_perfect_model(learnable):
 
 def test_order_of_the_test_split_changes_no_score(learnable):
     order = np.random.default_rng(0).permutation(80)
-    shuffled = rows_of(learnable.open_test(), order)
+    shuffled = learnable.open_test().select(order)
     _, first = evaluate(Pooled("text", "audio"), learnable)
     _, second = evaluate(Pooled("text", "audio"), replace(learnable, open_test=lambda: shuffled))
     assert first["mean_skill"] == pytest.approx(second["mean_skill"], abs=1e-6)

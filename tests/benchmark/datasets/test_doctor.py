@@ -111,7 +111,11 @@ def test_missing_and_zero_streams_are_warnings(dataset):
 
 
 def test_unpublished_sizes_and_widths_of_a_known_dataset_are_warnings(dataset):
-    named = replace(dataset, name="mosi_own", dims=replace(dataset.dims, text=768))
+    named = replace(
+        dataset,
+        name="mosi_own",
+        dims=replace(dataset.dims, widths={**dataset.dims.widths, "text": 768}),
+    )
     found = sentences(named, dataset.open_test(), "warning")
     assert any("30/10/12 samples is no published split of mosi" in sentence for sentence in found)
     assert any("audio and vision have 6 and 8 features" in sentence for sentence in found)
