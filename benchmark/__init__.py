@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from benchmark.errors import UserError
     from benchmark.evaluation import EvaluationContext
     from benchmark.model import Batches, Dims, Model, Output, parameter_groups
+    from benchmark.records.measurements import Column
     from benchmark.registry import create_model, list_models, register_evaluation, register_model
     from benchmark.running.run import run, to_frame
     from benchmark.task import Task, multiclass, multilabel, regression
@@ -18,6 +19,7 @@ __all__ = [
     "MODALITIES",
     "Batch",
     "Batches",
+    "Column",
     "Dims",
     "EvaluationContext",
     "Model",
@@ -46,6 +48,7 @@ _HOMES = {
     "errors": ("UserError",),
     "evaluation": ("EvaluationContext",),
     "model": ("Batches", "Dims", "Model", "Output", "parameter_groups"),
+    "records.measurements": ("Column",),
     "registry": ("create_model", "list_models", "register_evaluation", "register_model"),
     "running.run": ("run", "to_frame"),
     "task": ("Task", "multiclass", "multilabel", "regression"),

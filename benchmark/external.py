@@ -20,6 +20,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.metrics import evaluate_metrics, refuse_impossible
 from benchmark.naming import check_name, clipped, shown
 from benchmark.records.harness import harness_version
+from benchmark.records.measurements import Accuracy, Measurements
 from benchmark.records.record import Cell, Record
 from benchmark.records.store import find_records, write_record
 from benchmark.registry import list_models
@@ -134,7 +135,7 @@ def _score(external: External, path: Path, seed: int) -> tuple[Record, dict[str,
         cell=cell,
         status="done",
         task=dataset.task.to_dict(),
-        measurements={"accuracy": measured},
+        measurements=Measurements(accuracy=Accuracy(**measured)),
     )
     arrays = {"test_id": test.ids, "test_label": test.label, "test_prediction": prediction}
     return record, arrays

@@ -1,6 +1,6 @@
 """The two registries, of models and of evaluations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from benchmark.plugins import (
     origin,
     source_digest,
 )
+from benchmark.records.measurements import OWN, Column, check_evaluation
 from benchmark.settings import RECIPE, RECIPES, TRAIN_FIELDS, UNTUNED, Declared
 
 
@@ -53,12 +54,14 @@ class EvaluationEntry:
         timed: measured alone on an idle machine, on the model as initialised, once for each model
             and its settings rather than for every seed.
         accepts: why it cannot be made on such data, or None.
+        columns: the numbers of it that tables show.
     """
 
     name: str
     function: Callable[..., dict[str, Any]]
     timed: bool = False
     accepts: Callable[[Dims], str | None] = lambda dims: None
+    columns: tuple[Column, ...] = ()
 
 
 _MODELS: dict[str, ModelEntry] = {}
@@ -145,20 +148,31 @@ def register_evaluation(
     *,
     timed: bool = False,
     accepts: Callable[[Dims], str | None] = lambda dims: None,
+    columns: Iterable[Column] = (),
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """Register a function (EvaluationContext) -> plain values, kept under `name` in the record.
 
     Args:
-        name: what protocols and records call it.
+        name: what protocols, records and headings of tables call it.
         timed: measured alone on an idle machine, once for each model rather than for every seed.
         accepts: says why it cannot be made on such data, or None.
+        columns: the numbers that tables show; they are kept in the record beside the values.
+
+    Raises:
+        ValueError: the name is taken or none, or two columns show the same number.
     """
+    shown = tuple(columns)
 
     def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        if name not in OWN:
+            check_evaluation(name)
+        keys = [column.key for column in shown]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"the evaluation {name!r} has two columns of one key: {keys}")
         taken = _EVALUATIONS.get(name)
         if taken is not None and origin(taken.function) != origin(function):
             raise ValueError(f"two evaluations want the name {name!r}")
-        _EVALUATIONS[name] = EvaluationEntry(name, function, timed, accepts)
+        _EVALUATIONS[name] = EvaluationEntry(name, function, timed, accepts, shown)
         return function
 
     return register
@@ -249,7 +263,7 @@ def load_plugin(path: str | Path) -> list[str]:
             kept.update(before[id(kept)])  # type: ignore[arg-type]
         raise
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == module]
-    if not own and all(kept.keys() == before[id(kept)].keys() for kept in (_MODELS, _EVALUATIONS)):
+    if not own and all(kept == before[id(kept)] for kept in (_MODELS, _EVALUATIONS)):
         raise UserError(
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )

@@ -8,17 +8,16 @@ from benchmark.records.record import Cell, Record
 from leaderboard.columns import (
     SELECTION,
     TRAINING_TIMES,
-    cost_columns,
     find_convention,
-    robustness_columns,
+    measured_columns,
     score_columns,
 )
 from leaderboard.grouping import comparable
 from leaderboard.names import Names
-from leaderboard.notes import make_notes
+from leaderboard.notes import left_out, make_notes
 from leaderboard.ranking import rank
 from leaderboard.rows import make_rows
-from leaderboard.table import FOLDED, Source, Table
+from leaderboard.table import FOLDED, Run, Source, Table
 
 
 def build_tables(
@@ -33,26 +32,30 @@ def build_tables(
         harness: the version whose tables are current, today's by default.
     """
     current = harness_version() if harness is None else harness
-    return [_build(name, pairs, names, current) for name, pairs in comparable(records, current)]
+    groups = [(name, *_taken(pairs)) for name, pairs in comparable(records, current)]
+    return [_build(name, pairs, left, names, current) for name, pairs, left in groups if pairs]
 
 
-def _build(name: str, pairs: list[Source], names: Names, current: str) -> Table:
+def _taken(pairs: list[Run]) -> tuple[list[Run], list[Run]]:
+    """Runs of models that take the data, and those of models that were left out."""
+    declined = [run for run in pairs if run.record.status == "declined"]
+    return [run for run in pairs if run.record.status != "declined"], declined
+
+
+def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: str) -> Table:
     pairs, notes = _one_suite(pairs)
     records = [record for _, record in pairs]
     cell = records[0].cell
     convention = find_convention(records)
     selection = _selection(cell, convention)
-    columns = [
-        *score_columns(convention),
-        *robustness_columns(records),
-        *cost_columns(records),
-    ]
+    columns = [*score_columns(convention), *measured_columns(records)]
     hardware = _main_hardware(records)
     rows = make_rows(pairs, columns, hardware, selection, names)
     folds = _count_folds(records)
     unit = "fold" if folds else "seed"
     training = _training_devices(records)
     notes += make_notes(pairs, rows, columns, unit)
+    notes += left_out(left)
     ranked = [column for column in columns if column.split != "valid"]
     if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
         ranked = [column for column in ranked if column.key not in TRAINING_TIMES]
@@ -87,22 +90,23 @@ def _count_folds(records: Sequence[Record]) -> int:
     return max(1, len({cell.seed for cell in cells})) if crossed else 0
 
 
-def _one_suite(pairs: list[Source]) -> tuple[list[Source], list[str]]:
+def _one_suite(pairs: list[Run]) -> tuple[list[Run], list[str]]:
     """Leave robustness out where it was measured with other corruptions than most records'."""
     suites = Counter(
-        str(record.measurements["robustness"].get("suite", ""))
+        record.measurements.robustness.suite
         for _, record in pairs
-        if "robustness" in record.measurements
+        if record.measurements.robustness is not None
     )
     if len(suites) < 2:
         return pairs, []
     chosen = max(suites, key=lambda suite: (suites[suite], suite))
     kept = []
-    for path, record in pairs:
-        if str(record.measurements.get("robustness", {}).get("suite", chosen)) != chosen:
-            rest = {k: v for k, v in record.measurements.items() if k != "robustness"}
-            record = record.model_copy(update={"measurements": rest})
-        kept.append((path, record))
+    for run in pairs:
+        robustness = run.record.measurements.robustness
+        if robustness is not None and robustness.suite != chosen:
+            rest = run.record.measurements.model_copy(update={"robustness": None})
+            run = Run(run.path, run.record.model_copy(update={"measurements": rest}))
+        kept.append(run)
     left = sum(suites.values()) - suites[chosen]
     return kept, [
         f"Robustness of {left} records is left out: it was measured with another version of the "
@@ -119,7 +123,11 @@ def _selection(cell: Cell, convention: str) -> str:
 
 def _main_hardware(records: Sequence[Record]) -> str:
     """What most costs were measured on."""
-    counts = Counter(record.cell.hardware for record in records if "cost" in record.measurements)
+    counts = Counter(
+        record.cell.hardware
+        for record in records
+        if record.cell.part == "cost" and record.status == "done"
+    )
     return min(counts, key=lambda name: (-counts[name], name)) if counts else ""
 
 

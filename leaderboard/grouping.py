@@ -8,12 +8,12 @@ from hashlib import blake2b
 from typing import Any
 
 from benchmark.records.record import Cell
-from leaderboard.table import Source
+from leaderboard.table import Run, Source
 
 LONGEST = 150  # letters of a table's id, which begins the names of its files
 
 
-def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[Source]]]:
+def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[Run]]]:
     """Groups of comparable records, each with an id fit for file names.
 
     Args:
@@ -21,11 +21,11 @@ def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[
             the first with a result.
         harness: the version whose groups have plain ids and come first.
     """
-    groups: dict[tuple[str, str, str, str], list[Source]] = defaultdict(list)
-    for path, record in once(records):
-        cell = record.cell
+    groups: dict[tuple[str, str, str, str], list[Run]] = defaultdict(list)
+    for run in once(records):
+        cell = run.record.cell
         key = (cell.dataset, cell.fingerprint, _plain(cell.protocol), cell.harness)
-        groups[key].append((path, record))
+        groups[key].append(run)
     names = {key: _slug(pairs[0][1].cell, harness) for key, pairs in groups.items()}
     shared = Counter(name.lower() for name in names.values())  # some file systems take A for a
     taken: set[str] = set()
@@ -42,13 +42,13 @@ def comparable(records: Iterable[Source], harness: str) -> list[tuple[str, list[
     return found
 
 
-def once(records: Iterable[Source]) -> list[Source]:
+def once(records: Iterable[Source]) -> list[Run]:
     """Every cell once, the first with a result."""
-    found: dict[str, Source] = {}
-    for path, record in records:
-        key = record.cell.key
-        if key not in found or (found[key][1].status != "done" and record.status == "done"):
-            found[key] = (path, record)
+    found: dict[str, Run] = {}
+    for run in map(Run.of, records):
+        key, status = run.record.cell.key, run.record.status
+        if key not in found or (found[key].record.status != "done" and status == "done"):
+            found[key] = run
     return list(found.values())
 
 

@@ -52,6 +52,15 @@ def corruption_axis(name: str) -> str:
     return unit if unit.startswith("level") else f"level: {unit}"
 
 
+def removal_title(gone: Sequence[str], modalities: Sequence[str]) -> str:
+    """`no text`, and where several of the modalities are missing what is left: `only text`."""
+    if not gone:
+        return "nothing missing"
+    if len(gone) == 1:
+        return f"no {gone[0]}"
+    return f"only {', '.join(name for name in modalities if name not in gone)}"
+
+
 def setting_text(value: Any) -> str:
     """A value of a setting: text as it is, the shortest form of a number, JSON."""
     if isinstance(value, str):

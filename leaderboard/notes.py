@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.records.record import Record
-from leaderboard.table import Column, Row, Source
+from leaderboard.table import Column, Row, Run
 
 SLOW = 1.25  # as in benchmark.cost.quiet
 
 
 def make_notes(
-    pairs: Sequence[Source], rows: Sequence[Row], columns: Sequence[Column], unit: str
+    pairs: Sequence[Run], rows: Sequence[Row], columns: Sequence[Column], unit: str
 ) -> list[str]:
     """All notes of a table whose runs differ in `unit`, a seed or a fold."""
     records = [record for _, record in pairs]
@@ -29,6 +29,17 @@ def make_notes(
     return notes
 
 
+def left_out(declined: Sequence[Run]) -> list[str]:
+    """Which models do not take the data, and why."""
+    reasons = {
+        (record.cell.model, record.error.message if record.error else "") for _, record in declined
+    }
+    return [
+        f"{model} is left out: {reason.rstrip('.') or 'it does not take such data'}."
+        for model, reason in sorted(reasons)
+    ]
+
+
 def recipe_notes(rows: Sequence[Row]) -> list[str]:
     """How settings were found, as far as recipes say more than a word; equal ones together."""
     groups: dict[str, list[str]] = defaultdict(list)
@@ -41,7 +52,7 @@ def recipe_notes(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _disturbances(rows: Sequence[Row], pairs: Sequence[Source]) -> list[str]:
+def _disturbances(rows: Sequence[Row], pairs: Sequence[Run]) -> list[str]:
     """Which rows were timed while a fixed workload beside them took much longer than elsewhere."""
     records = dict(pairs)
     beside: dict[str, float] = {}
@@ -49,12 +60,12 @@ def _disturbances(rows: Sequence[Row], pairs: Sequence[Source]) -> list[str]:
     for row in rows:
         entry = row.entries.get("latency_p50")
         for path in entry.sources if entry else []:
-            cost = records[path].measurements["cost"]
-            for found in (cost["latency"], cost["throughput"]):
-                if "workload_ms" in found:
-                    worst = max(beside.get(row.label, 0.0), found["workload_ms"])
+            cost = records[path].measurements.cost
+            for found in (cost.latency, cost.throughput) if cost else ():
+                if found.workload_ms is not None and found.workload_best_ms is not None:
+                    worst = max(beside.get(row.label, 0.0), found.workload_ms)
                     beside[row.label] = worst
-                    best = min(best, found["workload_best_ms"])
+                    best = min(best, found.workload_best_ms)
     slowed = [label for label, worst in beside.items() if worst > SLOW * best]
     if not slowed:
         return []

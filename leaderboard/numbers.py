@@ -23,7 +23,7 @@ def spread(column: Column, entry: Entry | None, *, runs: int = 0) -> str:
     if entry is None or entry.mean is None:
         return UNDEFINED
     text = number(column, entry.mean)
-    if column.group != "cost" and entry.deviation is not None:
+    if column.of_runs and entry.deviation is not None:
         text += f" ± {number(column, entry.deviation)}"
     return f"{text} [{len(entry.values)}]" if 0 < runs != len(entry.values) else text
 

@@ -36,8 +36,8 @@ def rank(
         shown = list(dict.fromkeys(number(column, entry.mean) for _, entry in ranked))
         if len(shown) == 1:
             continue
-        similar, sentence = _similar(ranked, unit) if column.group != "cost" else (set(), "")
-        if sentence and column.main:
+        similar, sentence = _similar(ranked, unit) if column.of_runs else (set(), "")
+        if sentence and "page" in column.places:
             sentences.setdefault(sentence.startswith("†"), sentence)
         for row, entry in ranked:
             place = shown.index(number(column, entry.mean))
@@ -53,7 +53,7 @@ def _complete(row: Row, column: Column) -> Entry | None:
     entry = row.entries.get(column.key)
     if entry is None or entry.mean is None or not row.ranked:
         return None
-    return entry if column.group == "cost" or len(entry.values) == len(row.records) else None
+    return entry if len(entry.values) == len(row.records) or not column.of_runs else None
 
 
 def _worse(column: Column, entry: Entry) -> float:

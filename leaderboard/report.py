@@ -12,7 +12,7 @@ from leaderboard.render.csv import csv_text, sources, tidy
 from leaderboard.render.latex import latex
 from leaderboard.render.markdown import markdown
 from leaderboard.runs import FIELDS, to_rows
-from leaderboard.table import Source, Table
+from leaderboard.table import Run, Source, Table
 
 
 def write_leaderboard(
@@ -38,7 +38,7 @@ def write_leaderboard(
     Raises:
         UserError: the folder cannot be written to.
     """
-    pairs = list(records)
+    pairs = [Run.of(pair) for pair in records]
     tables = build_tables(pairs, names=names)
     try:
         plots = write_plots(tables, output / "plots")

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from leaderboard.grouping import identity, short_hash
 from leaderboard.names import (
@@ -13,11 +12,11 @@ from leaderboard.names import (
     describe_settings,
     one_line,
 )
-from leaderboard.table import KINDS, Column, Entry, Row, Source
+from leaderboard.table import KINDS, Column, Entry, Row, Run
 
 
 def make_rows(
-    pairs: Sequence[Source],
+    pairs: Sequence[Run],
     columns: Sequence[Column],
     hardware: str,
     selection: str,
@@ -38,13 +37,13 @@ def make_rows(
 
 
 def _rows(
-    pairs: Sequence[Source], columns: Sequence[Column], hardware: str, names: Names
+    pairs: Sequence[Run], columns: Sequence[Column], hardware: str, names: Names
 ) -> list[Row]:
-    scores: dict[str, list[Source]] = defaultdict(list)
-    costs: dict[str, list[Source]] = defaultdict(list)
-    for path, record in pairs:
-        kept = scores if record.cell.part == "score" else costs
-        kept[identity(record.cell)].append((path, record))
+    scores: dict[str, list[Run]] = defaultdict(list)
+    costs: dict[str, list[Run]] = defaultdict(list)
+    for run in pairs:
+        kept = scores if run.record.cell.part == "score" else costs
+        kept[identity(run.record.cell)].append(run)
     groups = {
         key: [record for _, record in (*scores[key], *costs[key])] for key in {**scores, **costs}
     }
@@ -53,9 +52,9 @@ def _rows(
     rows = {}
     for key, records in groups.items():
         cell = records[0].cell
-        by_hardware: dict[str, list[Source]] = defaultdict(list)
-        for path, record in costs[key]:
-            by_hardware[record.cell.hardware].append((path, record))
+        by_hardware: dict[str, list[Run]] = defaultdict(list)
+        for run in costs[key]:
+            by_hardware[run.record.cell.hardware].append(run)
         here = by_hardware.pop(hardware, [])
         runs = sorted(scores[key], key=lambda pair: (pair[1].cell.seed, str(pair[0])))
         rows[key] = Row(
@@ -89,28 +88,30 @@ def _told_apart(rows: Mapping[str, Row]) -> list[Row]:
     return found
 
 
-def _entries(pairs: Sequence[Source], columns: Sequence[Column]) -> dict[str, Entry]:
+def _entries(pairs: Sequence[Run], columns: Sequence[Column]) -> dict[str, Entry]:
     """Values of the records that have a result, by column; undefined columns are absent."""
     entries = {}
     for column in columns:
         scores = [
-            (record.cell.seed, value, path)
-            for path, record in pairs
-            if record.status == "done" and (value := column.read(record)) is not None
+            (run.record.cell.seed, value, run.path)
+            for run in pairs
+            if run.record.status == "done" and (value := column.read(run)) is not None
         ]
         if scores:
             entries[column.key] = Entry(tuple(scores))
     return entries
 
 
-def _oracle(pairs: Sequence[Source], columns: Sequence[Column]) -> Row | None:
+def _oracle(pairs: Sequence[Run], columns: Sequence[Column]) -> Row | None:
     """The best possible score, where records know it; all know the same one."""
     for path, record in pairs:
-        best: Mapping[str, Any] = record.measurements.get("accuracy", {}).get("oracle") or {}
+        accuracy = record.measurements.accuracy
         entries = {
-            column.key: Entry(((record.cell.seed, float(best[column.key]), path),))
+            column.key: Entry(((record.cell.seed, best, path),))
             for column in columns
-            if column.group == "score" and best.get(column.key) is not None
+            if accuracy is not None
+            and column.group == "score"
+            and (best := accuracy.oracle.get(column.key)) is not None
         }
         if entries:
             return Row("oracle", "oracle", "", "ceiling", (), entries)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
+from benchmark.records.measurements import Accuracy
 from benchmark.records.record import Record
 from benchmark.records.store import find_records
-from leaderboard.columns import cost_columns, robustness_columns
+from leaderboard.columns import measured_columns
 from leaderboard.grouping import comparable, identity
 from leaderboard.names import describe_settings
-from leaderboard.table import Source
+from leaderboard.table import Column, Run, Source
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,7 +23,6 @@ FIELDS = (
     *("dataset", "fingerprint", "fold", "seed", "protocol", "harness", "cell", "hardware"),
     *("group", "split", "metric", "value", "status"),
 )
-SPLITS = ("valid", "test")
 
 
 def to_rows(records: Iterable[Source]) -> list[dict[str, Any]]:
@@ -36,11 +36,7 @@ def to_rows(records: Iterable[Source]) -> list[dict[str, Any]]:
     Args:
         records: paths and records, of any number of runs; a cell that occurs twice counts once.
     """
-    return [
-        row
-        for _, pairs in comparable(records, "")
-        for row in _lines([record for _, record in pairs])
-    ]
+    return [row for _, pairs in comparable(records, "") for row in _lines(pairs)]
 
 
 def to_frame(folder: str | Path) -> "DataFrame":
@@ -57,32 +53,39 @@ def to_frame(folder: str | Path) -> "DataFrame":
     return frame.astype({"value": "float64", "fold": "Int64"})
 
 
-def _lines(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+def _lines(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """The lines of comparable records."""
+    records = [run.record for run in runs]
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[identity(record.cell)].append(record)
     settings = describe_settings(groups)
-    columns = [*robustness_columns(records), *cost_columns(records)]
-    for record in records:
+    columns = measured_columns(records)
+    for run in runs:
+        record = run.record
         head = _head(record, settings[identity(record.cell)])
         if record.status != "done":
             yield head
             continue
-        for split in SPLITS:
-            found = record.measurements.get("accuracy", {}).get(split) or {}
-            for name in found:
-                value = record.metric(name, split)
+        accuracy = record.measurements.accuracy or Accuracy()
+        for split, found in (("valid", accuracy.valid), ("test", accuracy.test)):
+            for name, value in found.items():
                 yield head | {"group": "score", "split": split, "metric": name, "value": value}
         for column in columns:
-            value = column.read(record)
-            if value is not None or (column.group == "robustness" and _robust(record)):
+            value = column.read(run)
+            if value is not None or _measured(record, column):
                 place = {"group": column.group, "split": column.split}
                 yield head | place | {"metric": column.key, "value": value}
 
 
-def _robust(record: Record) -> bool:
-    return "robustness" in record.measurements
+def _measured(record: Record, column: Column) -> bool:
+    """Whether the column was measured, so that no value means an undefined one."""
+    if column.group == "robustness":
+        return record.measurements.robustness is not None
+    extra = record.measurements.extra.get(column.group)
+    return extra is not None and any(
+        f"{column.group}.{declared.key}" == column.key for declared in extra.columns
+    )
 
 
 def _head(record: Record, settings: str) -> dict[str, Any]:

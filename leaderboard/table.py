@@ -4,17 +4,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from benchmark.records.record import Record
 from benchmark.stats import Interval, mean, standard_deviation, t_interval
+from robustness.scores import Scores, score
 
 Source = tuple[Path, Record]
-Group = Literal["score", "robustness", "cost"]
 Split = Literal["", "valid", "test"]
+Place = Literal["page", "terminal", "paper", "missing"]
 VALID = "valid."  # begins the keys of scores on the validation split
 FOLDED = "@folds"  # ends the name of a cross-validated dataset
+GROUPS = ("score", "robustness", "cost")  # of our columns; all others are those of users
 KINDS = ("floor", "baseline", "method", "plugin", "oracle")
+
+
+class _Source(NamedTuple):
+    path: Path
+    record: Record
+
+
+class Run(_Source):
+    """A record and where it lies; what follows from it is computed once."""
+
+    @staticmethod
+    def of(source: Source) -> "Run":
+        """The same with room for what follows from it."""
+        return source if isinstance(source, Run) else Run(*source)
+
+    @cached_property
+    def robustness(self) -> Scores | None:
+        """Scores of the evaluation `robustness`, where the record has it."""
+        measured = self.record.measurements.robustness
+        return None if measured is None else score(measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +46,36 @@ class Column:
     Attributes:
         key: unique within a table; a metric is called as in records.
         header: short, without unit and arrow.
-        group: which of the printed tables it belongs to.
+        group: which of the printed tables it belongs to: `score`, `robustness`, `cost`, or a user's
+            evaluation by its name.
         unit: of the number as it is printed; empty for pure numbers and counts.
         higher_is_better: the direction.
-        read: the number of one record, None where undefined or absent.
+        read: the number of one run, None where undefined or absent.
         decimals: printed places; None prints three significant digits, counts with k, M, G.
         percent: printed times 100.
-        main: printed in tables; the others are in the CSV only.
+        places: where it is printed: on the `page` (Markdown), on the `terminal`, in the main table
+            of a `paper` (LaTeX), among those of `missing` modalities; nowhere but in the CSV files
+            where there is none.
         split: whose samples it is about; empty for costs.
+        timed: measured alone, once for a row and a machine.
     """
 
     key: str
     header: str
-    group: Group
+    group: str
     unit: str
     higher_is_better: bool
-    read: Callable[[Record], float | None]
+    read: Callable[[Run], float | None]
     decimals: int | None = None
     percent: bool = False
-    main: bool = True
+    places: tuple[Place, ...] = ()
     split: Split = ""
+    timed: bool = False
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether each run has a value that tells of the model and not of a machine."""
+        return not self.timed and self.group != "cost"
 
     @property
     def metric(self) -> str:
@@ -120,7 +152,7 @@ class Row:
     kind: str
     variant: str
     settings: str
-    records: tuple[Source, ...]
+    records: tuple[Run, ...]
     entries: dict[str, Entry]
     elsewhere: dict[str, dict[str, Entry]] = field(default_factory=dict)
     cost_failed: bool = False
@@ -136,9 +168,9 @@ class Row:
         return f"{name} ({notes})" if notes else name
 
     @property
-    def done(self) -> list[Source]:
+    def done(self) -> list[Run]:
         """Score records with a result."""
-        return [(path, record) for path, record in self.records if record.status == "done"]
+        return [run for run in self.records if run.record.status == "done"]
 
     def count(self, status: str) -> int:
         """Score records of this status."""
@@ -250,9 +282,18 @@ class Table:
         """The column of that key, or None."""
         return next((column for column in self.columns if column.key == key), None)
 
-    def group(self, name: Group) -> list[Column]:
-        """The printed columns of a group."""
-        return [column for column in self.columns if column.group == name and column.main]
+    def at(self, place: Place) -> list[Column]:
+        """The columns that are printed there."""
+        return [column for column in self.columns if place in column.places]
+
+    def group(self, name: str) -> list[Column]:
+        """The columns of a group on the page."""
+        return [column for column in self.at("page") if column.group == name]
+
+    @property
+    def groups(self) -> list[str]:
+        """Those of the page, in the order of the columns."""
+        return list(dict.fromkeys(column.group for column in self.at("page")))
 
     def mark(self, row: Row, key: str) -> Mark:
         """Standing of an entry."""

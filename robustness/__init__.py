@@ -1,5 +1,20 @@
 """Corruptions of the test split, and the scores that say how well a model withstands them."""
 
-from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
 
 __all__ = ["CORRUPTIONS", "Corruption", "corrupt", "fingerprint"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first asked for: tables need scores and no PyTorch."""
+    if name in __all__:
+        return getattr(importlib.import_module("robustness.corruptions"), name)
+    raise AttributeError(f"module 'robustness' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

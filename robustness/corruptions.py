@@ -9,10 +9,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
 from benchmark.model import Dims
-from robustness.missing import REMOVALS, remove
+from benchmark.records.measurements import removal_name, removed
+from robustness.missing import remove
+from robustness.reliance import removals
 from robustness.text import unknown_words, word_counts
 
 SUITE = "1"  # part of every noise key: a change of any corruption's numbers raises it
@@ -52,7 +55,7 @@ def corrupt(split: Split, name: str, level: float, *, dataset: Dataset, noise_se
 
     Args:
         split: the samples; never modified, so it may be a read-only memory map.
-        name: a key of `CORRUPTIONS`.
+        name: a key of `CORRUPTIONS`, or `missing.` with modalities of the split joined by `+`.
         level: strength in [0, 1]; at 0 the split itself is returned.
         dataset: for its name, its vocabulary and the training statistics.
         noise_seed: which realisation of the noise.
@@ -60,9 +63,7 @@ def corrupt(split: Split, name: str, level: float, *, dataset: Dataset, noise_se
     Raises:
         UserError: an unknown name, or a level that the corruption does not have.
     """
-    if name not in CORRUPTIONS:
-        raise unknown("corruption", name, CORRUPTIONS)
-    corruption = CORRUPTIONS[name]
+    corruption = find_corruption(name, split)
     if not 0 <= level <= 1:
         raise UserError(f"corruption levels lie in [0, 1], got {level} for {name}")
     if level == 0:
@@ -70,6 +71,22 @@ def corrupt(split: Split, name: str, level: float, *, dataset: Dataset, noise_se
     if not corruption.graded and level != 1:
         raise UserError(f"{name} is either present or not: use level 0 or 1, got {level}")
     return corruption.apply(split, level, dataset, noise_seed)
+
+
+def find_corruption(name: str, split: Split) -> Corruption:
+    """The corruption of that name for a split of these modalities.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in CORRUPTIONS:
+        return CORRUPTIONS[name]
+    modalities = tuple(split.modalities)
+    try:
+        return _removal(removed(name, modalities))
+    except ValueError:
+        singles = (removal_name([modality]) for modality in modalities)
+        raise unknown("corruption", name, {*CORRUPTIONS, *singles}) from None
 
 
 def fingerprint(split: Split, modalities: tuple[str, ...] = ("text", "audio", "vision")) -> str:
@@ -220,11 +237,12 @@ def _mixed(split: Split, level: float, dataset: Dataset, noise_seed: int) -> Spl
     return _words("text.word_unk")(noisy, level, dataset, noise_seed)
 
 
-def _removal(modalities: tuple[str, ...]) -> Callable[[Split, float, Dataset, int], Split]:
+def _removal(gone: tuple[str, ...]) -> Corruption:
     def apply(split: Split, level: float, dataset: Dataset, noise_seed: int) -> Split:
-        return remove(split, modalities, dataset)
+        return remove(split, gone, dataset)
 
-    return apply
+    sentence = f"{' and '.join(gone) or 'nothing'} missing from every sample"
+    return Corruption(removal_name(gone), gone, "missing", sentence, apply, graded=False)
 
 
 def _registry() -> dict[str, Corruption]:
@@ -264,9 +282,7 @@ def _registry() -> dict[str, Corruption]:
                 _time_drop(modalities),
             ),
         ]
-    for name, gone in REMOVALS.items():
-        sentence = f"{' and '.join(gone) or 'nothing'} missing from every sample"
-        entries.append(Corruption(name, gone, "missing", sentence, _removal(gone), graded=False))
+    entries += map(_removal, removals(MODALITIES).values())
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 

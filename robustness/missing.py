@@ -1,26 +1,11 @@
-"""Missing modalities: every non-empty subset may be all that remains of a sample."""
+"""Missing modalities: what is taken from a sample is as if it had never been recorded."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from robustness.text import vocabulary_of
-
-# Name -> what is missing. The full set is left out: nothing remains to predict from,
-# and its skill is that of the prior, 0.
-REMOVALS: dict[str, tuple[str, ...]] = {
-    f"missing.{''.join(name[0] for name in gone) or 'none'}": gone
-    for size in range(len(MODALITIES))
-    for gone in combinations(MODALITIES, size)
-}
-
-
-def present(name: str) -> frozenset[str]:
-    """The modalities that remain under a removal such as `missing.av`."""
-    return frozenset(MODALITIES) - frozenset(REMOVALS[name])
 
 
 def remove(split: Split, modalities: tuple[str, ...], dataset: Dataset) -> Split:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from benchmark.conformance.promises import BrokenPromise
 from benchmark.datasets.dataset import Dataset, Scale, Sequences, Split, Tokens
-from robustness.corruptions import CORRUPTIONS, corrupt, release
-from robustness.missing import REMOVALS
+from benchmark.records.measurements import MISSING
+from robustness.corruptions import corrupt, find_corruption, release
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -18,9 +18,9 @@ STEPS = (0.3, 0.6, 1.0)
 DEVIATIONS = 4  # of a binomial or of a sample's standard deviation: once in 16,000 by chance
 
 
-def levels_of(name: str) -> tuple[float, ...]:
+def levels_of(name: str, split: Split) -> tuple[float, ...]:
     """Levels above 0 at which a corruption is checked."""
-    return STEPS if CORRUPTIONS[name].graded else (1.0,)
+    return STEPS if find_corruption(name, split).graded else (1.0,)
 
 
 def arrays_of(split: Split) -> Arrays:
@@ -50,7 +50,7 @@ def check_nested_in_level(name: str, split: Split, dataset: Dataset) -> None:
     """What one level changes every higher one changes too, and by no less."""
     before = arrays_of(split)
     smaller: Arrays = {key: np.zeros(value.shape) for key, value in before.items()}
-    for level in levels_of(name):
+    for level in levels_of(name, split):
         after = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=0))
         for key, value in before.items():
             change = _change(value, after[key])
@@ -61,7 +61,7 @@ def check_nested_in_level(name: str, split: Split, dataset: Dataset) -> None:
 
 def check_same_key_same_result(name: str, split: Split, dataset: Dataset) -> None:
     """Dataset, split, sample and noise seed decide the noise, cached or drawn anew."""
-    for level in levels_of(name):
+    for level in levels_of(name, split):
         first = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=3))
         release()
         again = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=3))
@@ -71,7 +71,7 @@ def check_same_key_same_result(name: str, split: Split, dataset: Dataset) -> Non
 
 def check_noise_seed_matters(name: str, split: Split, dataset: Dataset) -> None:
     """Another noise seed, dataset name or split name gives other noise."""
-    if not CORRUPTIONS[name].graded:
+    if not find_corruption(name, split).graded:
         return
     level = STEPS[0]
     first = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=0))
@@ -93,7 +93,7 @@ def check_noise_seed_matters(name: str, split: Split, dataset: Dataset) -> None:
 def check_input_untouched(name: str, split: Split, dataset: Dataset) -> None:
     """The split that came in stays as it was, writable or not."""
     before = {key: value.tobytes() for key, value in arrays_of(split).items()}
-    for level in levels_of(name):
+    for level in levels_of(name, split):
         corrupt(split, name, level, dataset=dataset, noise_seed=0)
     for key, value in arrays_of(split).items():
         _promise(value.tobytes() == before[key], name, f"{key} of the input was modified")
@@ -101,8 +101,8 @@ def check_input_untouched(name: str, split: Split, dataset: Dataset) -> None:
 
 def check_masks_and_lengths_kept(name: str, split: Split, dataset: Dataset) -> None:
     """Lengths change only where a modality goes missing; padding stays zero."""
-    gone = REMOVALS.get(name, ())
-    for level in levels_of(name):
+    gone = find_corruption(name, split).modalities if name.startswith(MISSING) else ()
+    for level in levels_of(name, split):
         after = corrupt(split, name, level, dataset=dataset, noise_seed=0)
         lengths = {modality: after.modalities[modality].lengths for modality in split.modalities}
         expected = {modality: split.modalities[modality].lengths for modality in split.modalities}
@@ -119,7 +119,7 @@ def check_masks_and_lengths_kept(name: str, split: Split, dataset: Dataset) -> N
 
 def check_shapes_and_dtypes_kept(name: str, split: Split, dataset: Dataset) -> None:
     """No sample, step or feature is lost, and no array changes its type."""
-    for level in levels_of(name):
+    for level in levels_of(name, split):
         after = arrays_of(corrupt(split, name, level, dataset=dataset, noise_seed=0))
         for key, value in arrays_of(split).items():
             kept = after[key].shape == value.shape and after[key].dtype == value.dtype
@@ -133,10 +133,10 @@ def check_shapes_and_dtypes_kept(name: str, split: Split, dataset: Dataset) -> N
 
 def check_only_named_modalities_change(name: str, split: Split, dataset: Dataset) -> None:
     """The declared modalities change at level 1, nothing else does (text with its tokens)."""
-    named = CORRUPTIONS[name].modalities
+    named = find_corruption(name, split).modalities
     after = arrays_of(corrupt(split, name, 1.0, dataset=dataset, noise_seed=0))
     changed = {
-        "text" if key.startswith("tokens") else key.partition(".")[0]
+        _modality_of(key)
         for key, value in arrays_of(split).items()
         if not np.array_equal(value, after[key])
     }
@@ -148,7 +148,7 @@ def check_only_named_modalities_change(name: str, split: Split, dataset: Dataset
 def check_order_of_samples_does_not_matter(name: str, split: Split, dataset: Dataset) -> None:
     """A sample's noise does not depend on its place or on its neighbours."""
     index = np.random.default_rng(0).permutation(len(split))[: max(1, len(split) - 1)]
-    for level in levels_of(name):
+    for level in levels_of(name, split):
         whole = corrupt(split, name, level, dataset=dataset, noise_seed=0)
         part = corrupt(split.select(index), name, level, dataset=dataset, noise_seed=0)
         expected = arrays_of(whole.select(index))
@@ -161,7 +161,7 @@ def check_padding_does_not_matter(name: str, split: Split, dataset: Dataset) -> 
     padded = split
     for amount, modality in enumerate(split.modalities, start=1):
         padded = padded.with_sequences(modality, _padded(split.modalities[modality], amount))
-    for level in levels_of(name):
+    for level in levels_of(name, split):
         after = corrupt(split, name, level, dataset=dataset, noise_seed=0)
         wide = corrupt(padded, name, level, dataset=dataset, noise_seed=0)
         for modality in split.modalities:
@@ -177,7 +177,7 @@ def check_noise_moments(name: str, split: Split, dataset: Dataset) -> None:
     """
     if not name.startswith("feat.gauss"):
         return
-    for modality in CORRUPTIONS[name].modalities:
+    for modality in find_corruption(name, split).modalities:
         deviation = Scale.of(dataset.train.modalities[modality]).deviation
         mask = split.modalities[modality].mask
         before = split.modalities[modality].values[mask].astype(np.float64)
@@ -196,7 +196,7 @@ def check_drop_share(name: str, split: Split, dataset: Dataset) -> None:
     """The share of zeroed steps, or of words made unknown, is that of a binomial."""
     if not name.startswith(("time.drop", "text.word_unk")):
         return
-    for modality in CORRUPTIONS[name].modalities:
+    for modality in find_corruption(name, split).modalities:
         mask = split.modalities[modality].mask
         valid = (
             split.modalities[modality].values[mask].any(axis=1)
@@ -228,6 +228,11 @@ CHECKS: dict[str, Callable[[str, Split, Dataset], None]] = {
         check_drop_share,
     )
 }
+
+
+def _modality_of(key: str) -> str:
+    """Whose array that is, of the keys of `arrays_of`."""
+    return "text" if key.startswith("tokens") else key.rpartition(".")[0] or key
 
 
 def _padded(sequences: Sequences, amount: int) -> Sequences:

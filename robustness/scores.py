@@ -1,16 +1,116 @@
-"""Scores of a robustness curve: skill, mean over levels, drop, retention, reliance."""
+"""Scores that follow from what the evaluation `robustness` stores; none is stored itself."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations, pairwise
-from math import factorial
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.records.measurements import (
+    CLEAN,
+    LARGEST,
+    Curve,
+    Robustness,
+    removal_name,
+    removed,
+)
+from robustness.reliance import worth
+
+Summary = dict[str, float | None]
 
 ERRORS = ("mae", "mse")
 CORRELATIONS = ("corr",)
 LEAST_CLEAN_SKILL = 0.1
+WORST_CASE_LEVEL = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What follows from the curves and the missing modalities of one record; None is undefined.
+
+    Attributes:
+        curves: corruption -> levels, each with the mean skill over noise seeds.
+        mean_skill: corruption -> mean of that over the levels.
+        missing: what is missing -> skill.
+        drop: modality -> skill lost where it alone is missing.
+        shapley: modality -> its share of the skill.
+        shapley_error: modality -> standard error of that; empty where it is no estimate.
+        summary: `clean_skill`, then over all corruptions `mean_skill`, `drop`, `retention`,
+            `worst_case`, `flip_rate` and `shift`.
+    """
+
+    curves: dict[str, list[tuple[float, float | None]]]
+    mean_skill: Summary
+    missing: Summary
+    drop: Summary
+    shapley: Summary
+    shapley_error: Summary
+    summary: Summary
+
+
+def score(measured: Robustness) -> Scores:
+    """All scores of a record, at full precision."""
+    name, prior = measured.skill_metric, measured.prior[measured.skill_metric]
+
+    def defined(value: float | None) -> float | None:
+        return value if value is not None and abs(value) <= LARGEST else None
+
+    def own_skill(value: float | None) -> float | None:
+        return defined(skill(name, value, prior))
+
+    curves = measured.curves
+    by_level = {
+        key: [mean(map(own_skill, values)) for values in curve.metrics[name]]
+        for key, curve in curves.items()
+    }
+    missing = {key: own_skill(metrics[name]) for key, metrics in measured.missing.items()}
+    mean_skill = {key: mean_over_levels(curves[key].levels, by_level[key]) for key in curves}
+    modalities = measured.modalities
+    skills: dict[frozenset[str], float | None] = {frozenset(): 0.0}
+    for key, value in missing.items():
+        skills[frozenset(modalities).difference(removed(key, modalities))] = value
+    shares, errors = worth(skills, modalities)
+    return Scores(
+        curves={
+            key: list(zip(curve.levels, by_level[key], strict=True))
+            for key, curve in curves.items()
+        },
+        mean_skill=mean_skill,
+        missing=missing,
+        drop={key: drop(missing[CLEAN], missing.get(removal_name([key]))) for key in modalities},
+        shapley=shares,
+        shapley_error=errors,
+        summary=_summary(curves, by_level, mean_skill, missing[CLEAN]),
+    )
+
+
+def _summary(
+    curves: Mapping[str, Curve],
+    by_level: Mapping[str, Sequence[float | None]],
+    mean_skill: Summary,
+    clean: float | None,
+) -> Summary:
+    overall = mean(mean_skill.values())
+    at_worst = [
+        at_level(curve.levels, by_level[key], WORST_CASE_LEVEL) for key, curve in curves.items()
+    ]
+    known = [value for value in at_worst if value is not None]
+
+    def average(key: str) -> float | None:
+        return mean(
+            mean_over_levels(curve.levels, getattr(curve, key)) for curve in curves.values()
+        )
+
+    return {
+        "clean_skill": clean,
+        "mean_skill": overall,
+        "drop": drop(clean, overall),
+        "retention": retention(clean, overall),
+        "worst_case": min(known) if known and len(known) == len(at_worst) else None,
+        "flip_rate": average("flip_rate"),
+        "shift": average("shift"),
+    }
 
 
 def skill(metric: str, value: float | None, prior: float | None) -> float | None:
@@ -111,34 +211,3 @@ def auilc(levels: Sequence[float], values: Sequence[float | None]) -> float | No
 def lnln_mean(values: Sequence[float | None]) -> float | None:
     """Plain mean of the values at the levels (LNLN)."""
     return mean(values)
-
-
-def shapley(
-    scores: Mapping[frozenset[str], float | None], players: Sequence[str]
-) -> dict[str, float | None]:
-    """Shapley value of each modality: its mean contribution over all orders of adding them.
-
-    Args:
-        scores: skill with exactly these modalities present, for all 2^M subsets; the empty set
-            is the prior, skill 0.
-        players: names of the M modalities.
-
-    Returns:
-        Modality -> value; together they sum to the score of the full set minus that of the empty
-        one. None for all where a score is undefined.
-    """
-    known = {subset: score for subset, score in scores.items() if score is not None}
-    if len(known) < len(scores):
-        return dict.fromkeys(players)
-    total = factorial(len(players))
-    values: dict[str, float | None] = {}
-    for player in players:
-        others = [name for name in players if name != player]
-        value = 0.0
-        for size in range(len(players)):
-            weight = factorial(size) * factorial(len(others) - size) / total
-            for chosen in combinations(others, size):
-                subset = frozenset(chosen)
-                value += weight * (known[subset | {player}] - known[subset])
-        values[player] = value
-    return values

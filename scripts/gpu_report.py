@@ -205,9 +205,8 @@ def cells(device: str, folder: Path, options: argparse.Namespace) -> Records:
 
 def measured(records: list[Record]) -> list[float | None]:
     """Median latency and best throughput of a record of costs, or nothing."""
-    cost = dict(records[0].measurements.get("cost") or {}) if records else {}
-    found = (cost.get("latency") or {}).get("p50_ms"), (cost.get("throughput") or {}).get("best")
-    return list(found)
+    cost = records[0].measurements.cost if records else None
+    return [None, None] if cost is None else [cost.latency.p50_ms, cost.throughput.best]
 
 
 def main_job(options: argparse.Namespace) -> tuple[list[list[Any]], list[str]]:

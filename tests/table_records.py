@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.records.harness import harness_version
+from benchmark.records.measurements import OWN, Measurements
 from benchmark.records.record import Cell, Epoch, Failure, Record, Training
 from benchmark.task import regression
 from leaderboard.build import build_tables
@@ -41,23 +42,24 @@ def make_cell(
 
 
 def make_robustness(skill: float) -> dict[str, Any]:
-    values = [skill, skill / 2, 0.0]
-    names = ("none", "v", "a", "t", "av", "tv", "ta")
+    """Skill falls from that on clean data to its half at level 0.5 and to 0 at level 1."""
+    errors = [[1 - skill], [1 - skill / 2], [1.0]]
+    curve = {
+        "levels": LEVELS,
+        "metrics": {"mae": errors},
+        "flip_rate": [0.1] * 3,
+        "shift": [0.2] * 3,
+    }
+    gone = ("vision", "audio", "text", "audio+vision", "text+vision", "text+audio")
+    missing = {f"missing.{name}": {"mae": 1 - skill / 3} for name in gone}
     return {
         "suite": "1",
-        "mean_skill": {"feat.gauss": skill / 2, "mix.all": skill / 2},
-        "skill": {name: {"levels": LEVELS, "values": values} for name in ("feat.gauss", "mix.all")},
-        "missing": {f"missing.{name}": {"mae": 1.0, "skill": skill / 3} for name in names},
-        "reliance": {"text": {"drop": 0.1, "shapley": 0.2}},
-        "summary": {
-            "clean_skill": skill,
-            "mean_skill": skill / 2,
-            "drop": skill / 2,
-            "retention": 0.5,
-            "worst_case": skill / 2,
-            "flip_rate": 0.1,
-            "shift": 0.2,
-        },
+        "skill_metric": "mae",
+        "modalities": ["text", "audio", "vision"],
+        "prior": {"mae": 1.0},
+        "curves": {"feat.gauss": curve, "mix.all": curve},
+        "missing": {"missing.none": {"mae": 1 - skill}, **missing},
+        "manifest": {"mix.all": "0123456789ab"},
     }
 
 
@@ -114,6 +116,14 @@ def score_record(
         measurements={"accuracy": accuracy, "robustness": make_robustness(skill)},
         environment={"processor": "Some CPU", "threads": 1, "precision": "fp32", "torch": "2"},
     )
+
+
+def measured(record: Record, **parts: Any) -> Record:
+    """The record with other measurements: of an evaluation what it returned."""
+    kept = {name: getattr(record.measurements, name) for name in OWN}
+    kept |= {"extra": record.measurements.extra, **parts}
+    known = {name: value for name, value in kept.items() if value is not None}
+    return record.model_copy(update={"measurements": Measurements.model_validate(known)})
 
 
 def lost_record(model: str, seed: int, status: Any) -> Record:

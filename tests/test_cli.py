@@ -108,8 +108,8 @@ def test_the_same_cell_gives_the_same_numbers_whatever_the_jobs(tmp_path: Path) 
     )
     assert one.keys() == two.keys()
     for key, record in one.items():
-        assert record.measurements.get("accuracy") == two[key].measurements.get("accuracy")
-        assert record.measurements.get("robustness") == two[key].measurements.get("robustness")
+        assert record.measurements.accuracy == two[key].measurements.accuracy
+        assert record.measurements.robustness == two[key].measurements.robustness
 
 
 def test_a_dry_run_prints_the_grid_and_writes_nothing(tmp_path: Path) -> None:

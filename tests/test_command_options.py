@@ -64,8 +64,8 @@ def test_a_protocol_comes_from_a_file_and_its_fields_from_options(tmp_path: Path
     assert "mine with other corruptions and other levels" in answer.stdout
     records = [r for _, r in find_records(tmp_path / "out") if r.cell.part == "score"]
     for record in records:
-        curves = record.measurements["robustness"]["curves"]
-        assert {name: curve["levels"] for name, curve in curves.items()} == {"mix.all": [0, 1]}
+        curves = record.measurements.robustness.curves
+        assert {name: curve.levels for name, curve in curves.items()} == {"mix.all": [0, 1]}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 import affectbench
 from benchmark.metrics import evaluate_metrics
 from benchmark.naming import visible
+from benchmark.records.measurements import Column, Extra
 from benchmark.records.record import Failure, Record
 from benchmark.records.store import find_records, write_record
 from benchmark.running.run import Event
@@ -35,7 +36,14 @@ from leaderboard.render.latex import escape, latex
 from leaderboard.report import write_leaderboard
 from leaderboard.table import Table
 from tests.folders import make_folder
-from tests.table_records import cost_record, lost_record, make_robustness, score_record, screen
+from tests.table_records import (
+    cost_record,
+    lost_record,
+    make_robustness,
+    measured,
+    score_record,
+    screen,
+)
 
 ROOT = Path(__file__).parents[1]
 TEXTS = (
@@ -55,16 +63,19 @@ CLASSES = ("[red]", r"$\frac{a$", "\u202e<b>\n")
 def hostile_record(text: str, place: int) -> Record:
     """A record with the text wherever a record is free to hold one."""
     robustness = make_robustness(0.5)
-    for part in ("mean_skill", "skill", "missing", "reliance"):
-        values = robustness[part]
-        robustness[part] = {**values, HOSTILE: next(iter(values.values()))}
+    robustness["curves"] |= {HOSTILE: robustness["curves"]["mix.all"]}
+    robustness["modalities"] += ["a_b.c@d:e-" * 10]
+    robustness["missing"] |= {f"missing.{robustness['modalities'][-1]}": {"mae": 0.9}}
     record = score_record(
         f"m{place}",
         settings={"key": text + HALF},
         protocol={"name": HOSTILE},
         fingerprint="a|<i>",
     )
-    return record.model_copy(
+    key = HOSTILE.replace(".", "")[: 100 + place]
+    columns = [Column(key=key, header=text, unit=text[:20], higher_is_better=True)]
+    own = {"own": Extra(values={key: 0.5 + place}, columns=columns)}
+    return measured(record, robustness=robustness, extra=own).model_copy(
         update={
             "display": text,
             "recipe": f"published: {text}",
@@ -72,7 +83,6 @@ def hostile_record(text: str, place: int) -> Record:
             "exempt": {text: text},
             "broken": {text: text},
             "task": {**multiclass("a", "b", "c").to_dict(), "names": list(CLASSES)},
-            "measurements": {**record.measurements, "robustness": robustness},
             "environment": {"processor": text, "threads": 1, "precision": text, "torch": text},
         }
     )
@@ -88,7 +98,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Table]:
         logits = np.random.default_rng(place).normal(size=(6, 3))
         task = multiclass("a", "b", "c")
         metrics = evaluate_metrics(task, label=label, prediction=logits)
-        record.measurements["accuracy"] = {"valid": metrics, "test": metrics}
+        record = measured(record, accuracy={"valid": metrics, "test": metrics})
         write_record(folder, record, {"test_label": label, "test_prediction": logits})
         shared = {"protocol": record.cell.protocol, "fingerprint": record.cell.fingerprint}
         own = {"settings": record.cell.settings, "hardware": text if place < 3 else HOSTILE}
@@ -128,7 +138,7 @@ def test_a_page_shows_every_text_and_runs_none(written: tuple[Path, Table]) -> N
     heading = re.findall("<h2>(.*)</h2>", rendered)
     assert list(map(content, heading)) == [one_line(table.title)]
     grids = re.findall("<table>(.*?)</table>", rendered, re.DOTALL)
-    assert len(grids) == 3
+    assert len(grids) == 4
     for grid in grids:
         rows = re.findall("<tr>(.*?)</tr>", grid, re.DOTALL)
         cells = [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
@@ -154,7 +164,7 @@ def test_a_paper_reads_no_text_as_a_command(written: tuple[Path, Table]) -> None
     assert bare.count("$") % 2 == 0
     assert not set(re.sub(r"\\label.*", "", bare)) & set("#_^~")
     bodies = re.findall(r"\\toprule\n(.*?)\\bottomrule", paper, re.DOTALL)
-    assert len(bodies) == 3
+    assert len(bodies) == 4
     for body in bodies:
         rows = [line for line in body.splitlines() if line != r"\midrule"]
         assert all(line.endswith(r" \\") for line in rows)
@@ -384,7 +394,7 @@ def test_live_progress_shows_titles_as_they_are() -> None:
     screen = affectbench._Screen(file=stream, force_terminal=True, width=200, color_system=None)
     title = "[red]a[/b] :heart: \u202e"
     cell: Any = SimpleNamespace(key="1", title=title, dataset=title, model="m")
-    plan: Any = SimpleNamespace(cell=cell)
+    plan: Any = SimpleNamespace(cell=cell, declined="")
     with affectbench._progress(screen, [plan]) as show:
         for kind in ("declined", "broken", "started"):
             show(Event(kind, plan, sentence=title))

@@ -10,6 +10,7 @@ from benchmark.config import PROTOCOLS, changed_protocol
 from benchmark.records.record import Record
 from benchmark.running.run import run
 from benchmark.task import Task
+from robustness.scores import score
 from tests.folders import KINDS, SHAPES, make_folder
 from tests.test_cli import PLUGIN, call
 
@@ -57,7 +58,7 @@ def test_every_task_kind_trains_and_selects_by_its_own_metric(tmp_path: Path, ki
             values = [epoch.valid[training.selection] for epoch in record.history]
             assert training.best_value == best(values)
         assert record.metric(training.selection) is not None
-        assert record.measurements["robustness"]["summary"]["mean_skill"] is not None
+        assert score(record.measurements.robustness).summary["mean_skill"] is not None
         assert Task.from_dict(record.task).convention in (
             "mosi",
             "sims",

@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "benchmark.records",
         "benchmark.stats",
         "leaderboard",
+        "robustness.reliance",
         "robustness.scores",
     ),
     "affectbench": FOLDERS,
@@ -43,6 +44,7 @@ ORDER = (
 )
 WITHOUT_TORCH = ("leaderboard", "robustness.scores", "benchmark.records", "benchmark.stats")
 WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.metrics", "benchmark.errors", "benchmark.naming")
+WITHOUT_TORCH = (*WITHOUT_TORCH, "robustness.reliance", "benchmark.atomic", "benchmark.config")
 
 
 def imports(source: str, module: str = "") -> Iterator[str]:
@@ -151,6 +153,16 @@ def test_nothing_inside_benchmark_imports_the_package_itself() -> None:
 def test_readers_of_records_do_not_import_torch(module: str) -> None:
     heads = {name.partition(".")[0] for name in imports(modules()[module].read_text(), module)}
     assert not heads & {"torch", "transformers", "safetensors"}
+
+
+def test_tables_are_made_without_torch() -> None:
+    """Through whatever is imported on the way; the test above sees direct imports only."""
+    names = [name for name in modules() if within(name, WITHOUT_TORCH)]
+    assert {"leaderboard.report", "leaderboard.build", "leaderboard.runs"} <= set(names)
+    assert {"benchmark.records.store", "benchmark.stats", "benchmark.metrics"} <= set(names)
+    heavy = "{'torch', 'transformers', 'safetensors'} & set(sys.modules)"
+    code = f"import sys, {', '.join(names)}; sys.exit(' '.join({heavy}) or 0)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
 def test_the_command_starts_without_torch() -> None:

@@ -34,7 +34,7 @@ DECISIVE = (
     ),
     *(
         f"robustness/{name}.py"
-        for name in ("corruptions", "evaluation", "missing", "scores", "tensors", "text")
+        for name in ("corruptions", "evaluation", "missing", "tensors", "text")
     ),
 )
 

@@ -1,24 +1,17 @@
 """Record and its schema: what is kept of a cell."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictFloat,
-    StrictInt,
-    TypeAdapter,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from benchmark.config import digest
 from benchmark.naming import check_name, shown
+from benchmark.records.measurements import Finite, Measurements, Metrics
 from benchmark.records.parts import PARTS
 
-SCHEMA_VERSION = 2  # since 2 the file holds digests of itself and of its arrays
+# Since 2 the file holds digests of itself and of its arrays; since 3 measurements are typed.
+SCHEMA_VERSION = 3
 
 
 class Cell(BaseModel):
@@ -165,47 +158,6 @@ class Failure(BaseModel):
     traceback: str = ""
 
 
-Finite = Annotated[StrictInt | StrictFloat, Field(ge=-1e300, le=1e300)]
-Number = Finite | None
-
-
-class _Open(BaseModel):
-    """Part of a measurement: what tables read is checked, more may be there."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class _Curve(_Open):
-    levels: list[Finite]
-    values: list[Number]
-
-
-class _Robustness(_Open):
-    summary: dict[str, Number]
-    mean_skill: dict[str, Number]
-    skill: dict[str, _Curve] = {}
-    missing: dict[str, dict[str, Number]]
-    reliance: dict[str, dict[str, Number]]
-
-
-class _Timing(_Open):
-    workload_ms: Finite = 0
-    workload_best_ms: Finite = 0
-
-
-class _Cost(_Open):
-    latency: _Timing
-    throughput: _Timing
-
-
-class _Measured(TypedDict, total=False):
-    """The measurements of our own evaluations, as far as they were made."""
-
-    accuracy: dict[str, dict[str, Number]]
-    robustness: _Robustness
-    cost: _Cost
-
-
 class _Task(TypedDict, total=False):
     """What tables read of a task."""
 
@@ -216,7 +168,7 @@ class _Task(TypedDict, total=False):
     names: list[str]
 
 
-_MEASURED, _TASK = TypeAdapter(_Measured), TypeAdapter(_Task)
+_TASK = TypeAdapter(_Task)
 
 
 class Record(BaseModel):
@@ -236,7 +188,7 @@ class Record(BaseModel):
         recipe: where the defaults come from: `published`, `chosen on validation` (how), or
             `untuned default`; empty in records from before it was kept.
         display: what papers call the model; empty in records from before it was kept.
-        measurements: evaluation name -> plain values (`accuracy`, `cost`, `robustness`, ...).
+        measurements: what the evaluations returned.
         environment: versions, device, threads, flags, commit.
         wall_seconds: of the whole cell.
         error: for cells without a result.
@@ -256,7 +208,7 @@ class Record(BaseModel):
     changed: dict[str, Any] = Field(default_factory=dict)
     recipe: str = ""
     display: str = ""
-    measurements: dict[str, Any] = Field(default_factory=dict)
+    measurements: Measurements = Measurements()
     environment: dict[str, Any] = Field(default_factory=dict)
     wall_seconds: float = 0.0
     error: Failure | None = None
@@ -270,14 +222,8 @@ class Record(BaseModel):
         _TASK.validate_python(task)
         return task
 
-    @field_validator("measurements")
-    @classmethod
-    def _tabular(cls, measurements: dict[str, Any]) -> dict[str, Any]:
-        """As they are, if tables can read them."""
-        _MEASURED.validate_python(measurements)
-        return measurements
-
     def metric(self, name: str, split: str = "test") -> float | None:
         """A metric of the evaluation `accuracy`, or None if it is undefined or absent."""
-        value = self.measurements.get("accuracy", {}).get(split, {}).get(name)
-        return None if value is None else float(value)
+        accuracy = self.measurements.accuracy
+        found: Metrics = {} if accuracy is None else getattr(accuracy, split)
+        return found.get(name)

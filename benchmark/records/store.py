@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from benchmark.atomic import SUFFIX, hold, is_held, remove_dead, write_bytes
 from benchmark.errors import UserError
 from benchmark.naming import below, visible
+from benchmark.records.earlier import upgrade
+from benchmark.records.measurements import why
 from benchmark.records.record import SCHEMA_VERSION, Cell, Record
 
 LARGEST = 2**28  # bytes of a record or its arrays; real ones have some hundred thousand
@@ -223,15 +225,12 @@ def read_record(path: Path) -> Record:
         if _digest_values(values) != stated:
             raise _changed(path)
     arrays = values.pop("arrays", "")
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        values = upgrade(values)
     try:
         record = Record.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"{_shown(path)} is no record: {visible(place)}: {visible(first['msg'])}; "
-            f"run the cell again"
-        ) from None
+        raise UserError(f"{_shown(path)} is no record: {why(error)}; run the cell again") from None
     cell = record.cell
     if path.parts[-3:] != (cell.dataset, cell.model, f"{cell.key}.json"):
         raise UserError(

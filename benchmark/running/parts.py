@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.evaluation import EvaluationContext, in_label_units
 from benchmark.metrics import refuse_impossible
 from benchmark.model import Model
+from benchmark.records.measurements import Measurements, collect
 from benchmark.records.parts import COST, SCORE
 from benchmark.records.record import Epoch, Failure, Record
 from benchmark.registry import create_model, ensure_model, get_evaluation, load_plugin
@@ -44,19 +45,32 @@ def build(plan: Plan) -> tuple[Dataset, Model]:
     Raises:
         UserError: the model cannot be built for this data, or the data changed since the plan.
     """
-    dataset = cached_dataset(
-        plan.dataset,
-        plan.data,
-        plan.text_encoder,
-        plan.protocol.standardise,
-    )
+    dataset = load(plan)
+    return dataset, create(plan, dataset)
+
+
+def load(plan: Plan) -> Dataset:
+    """The dataset of a plan.
+
+    Raises:
+        UserError: it changed since the plan.
+    """
+    dataset = cached_dataset(plan.dataset, plan.data, plan.text_encoder, plan.protocol.standardise)
     if dataset.fingerprint != plan.cell.fingerprint:
         raise UserError(
             f"dataset {dataset.name} changed since the run was planned; run the command again"
         )
+    return dataset
+
+
+def create(plan: Plan, dataset: Dataset) -> Model:
+    """The model of a plan as initialised.
+
+    Raises:
+        UserError: it cannot be built for this data.
+    """
     seed_everything(plan.cell.seed)
-    model = create_model(plan.cell.model, dataset.dims, **plan.settings)
-    return dataset, model.to(plan.device)
+    return create_model(plan.cell.model, dataset.dims, **plan.settings).to(plan.device)
 
 
 def _context(plan: Plan, dataset: Dataset, model: Model, **changes: Any) -> EvaluationContext:
@@ -74,12 +88,16 @@ def _context(plan: Plan, dataset: Dataset, model: Model, **changes: Any) -> Eval
     )
 
 
-def _evaluate(plan: Plan, context: EvaluationContext) -> dict[str, Any]:
-    """The evaluations of the protocol that belong to the plan's part."""
+def _evaluate(plan: Plan, context: EvaluationContext) -> Measurements:
+    """What the evaluations of the protocol say that belong to the plan's part."""
     entries = [get_evaluation(name) for name in plan.protocol.evaluations]
-    return {
-        entry.name: entry.function(context) for entry in entries if entry.timed == plan.cell.timed
-    }
+    return collect(
+        {
+            entry.name: (entry.function(context), entry.columns)
+            for entry in entries
+            if entry.timed == plan.cell.timed
+        }
+    )
 
 
 def measure_cost(plan: Plan, on_epoch: OnEpoch) -> Measured:
@@ -131,7 +149,7 @@ def measure_score(plan: Plan, on_epoch: OnEpoch) -> Measured:
 
 def _open_test(
     plan: Plan, dataset: Dataset, model: Model, result: TrainingResult
-) -> tuple[dict[str, Any], Arrays]:
+) -> tuple[Measurements, Arrays]:
     """Open the test split, once, after the selection, and evaluate the one checkpoint on it."""
     test = dataset.open_test()
     trained_on = dataset.train.ids[np.unique(result.seen)]

@@ -9,11 +9,10 @@ import numpy as np
 
 from benchmark.atomic import write_text
 from benchmark.stats import mean, standard_deviation
-from leaderboard.columns import removal_title
 from leaderboard.names import corruption_axis, corruption_title, one_line
 from leaderboard.plots.confusion import confusion
 from leaderboard.plots.figures import FONTS, featured, new_figure, save
-from leaderboard.plots.legends import add_legend, add_patches
+from leaderboard.plots.legends import add_legend, add_patches, short_label
 from leaderboard.plots.pareto import score_against_cost
 from leaderboard.plots.styles import GREY, Style, fill, is_constant, make_styles
 from leaderboard.render.csv import csv_text
@@ -59,12 +58,7 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
     """Skill by corruption level, one panel a corruption; bands are ± one deviation over seeds."""
     numbers: Numbers = []
     for row in _trained(table):
-        for name, curves in _by_name(row, "skill").items():
-            points = [
-                (level, value)
-                for curve in curves
-                for level, value in zip(curve["levels"], curve["values"], strict=True)
-            ]
+        for name, points in _curves(row).items():
             for level in sorted({level for level, _ in points}):
                 values = [v for at, v in points if at == level and v is not None]
                 place = {"row": row.label, "corruption": name, "level": level}
@@ -96,13 +90,13 @@ def robustness_curves(table: Table, styles: Styles) -> "tuple[Figure, Numbers] |
 def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None":
     """Skill with modalities missing; error bars are ± one deviation over seeds."""
     numbers: Numbers = []
+    titles = {column.key.removeprefix("skill."): column.header for column in table.at("missing")}
     for row in _trained(table):
-        for name, found in _by_name(row, "missing").items():
-            values = [metrics["skill"] for metrics in found if metrics["skill"] is not None]
+        for name, values in _missing(row).items():
             numbers.append({"row": row.label, "missing": name, **_summary("skill", values)})
     if not numbers:
         return None
-    names = list(dict.fromkeys(line["missing"] for line in numbers))
+    names = list(dict.fromkeys(n["missing"] for n in numbers if n["missing"] in titles))
     labels, note = featured(table, _labels(table, numbers))
     size = max(5.4, 0.095 * len(names) * len(labels) + 1.4), 3.4
     figure, (axis,) = new_figure(table, labels, note, size)
@@ -120,7 +114,9 @@ def missing_bars(table: Table, styles: Styles) -> "tuple[Figure, Numbers] | None
         )
     axis.axhline(0, color=GREY, linewidth=1)
     axis.grid(axis="x", visible=False)
-    axis.set_xticks(range(len(names)), [removal_title(name) for name in names])
+    axis.set_xticks(
+        range(len(names)), [short_label(titles[name]).replace(" ", "\n", 1) for name in names]
+    )
     axis.tick_params(axis="x", length=0)
     axis.set_ylabel("skill ↑ (0: constant)")
     add_patches(figure, labels, styles, title=note)
@@ -192,12 +188,21 @@ def _trained(table: Table) -> list[Row]:
     return [row for row in table.rows if not is_constant(row)]
 
 
-def _by_name(row: Row, key: str) -> dict[str, list[Any]]:
-    """What the records with a result hold below `robustness` and this key, by name."""
-    found: dict[str, list[Any]] = {}
-    for _, record in row.done:
-        for name, value in record.measurements.get("robustness", {}).get(key, {}).items():
-            found.setdefault(name, []).append(value)
+def _curves(row: Row) -> dict[str, list[tuple[float, float | None]]]:
+    """Levels and skills of all runs by corruption."""
+    found: dict[str, list[tuple[float, float | None]]] = {}
+    for run in row.done:
+        for name, points in run.robustness.curves.items() if run.robustness else ():
+            found.setdefault(name, []).extend(points)
+    return found
+
+
+def _missing(row: Row) -> dict[str, list[float]]:
+    """Skills of all runs in which they are defined, by what is missing."""
+    found: dict[str, list[float]] = {}
+    for run in row.done:
+        for name, skill in run.robustness.missing.items() if run.robustness else ():
+            found.setdefault(name, []).extend([] if skill is None else [skill])
     return found
 
 

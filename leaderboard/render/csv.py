@@ -14,7 +14,6 @@ FIELDS = (
     *("group", "metric", "split", "unit", "higher_is_better", "hardware"),
     *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed", "interrupted"),
 )
-TRAINED = ("training_seconds", "epoch_seconds")  # from score records, on whatever they ran
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 QUOTED = frozenset(',"\r\n')
 UNITS = {"%": "share", "": ""}
@@ -83,8 +82,7 @@ def _numbers(table: Table, row: Row) -> Iterator[tuple[str, Column, Entry]]:
     for hardware, entries in {table.hardware: row.entries, **row.elsewhere}.items():
         for column in table.columns:
             if column.key in entries:
-                measured = column.group == "cost" and column.key not in TRAINED
-                yield hardware if measured else "", column, entries[column.key]
+                yield hardware if column.timed else "", column, entries[column.key]
 
 
 def _line(

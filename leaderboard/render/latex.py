@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from leaderboard.columns import PAIRS, removal_title
+from leaderboard.columns import PAIRS
 from leaderboard.names import UNTUNED, corruption_head, one_line
 from leaderboard.numbers import number
-from leaderboard.table import Column, Row, Table
+from leaderboard.table import GROUPS, Column, Row, Table
 
 SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -26,11 +26,12 @@ SPECIAL = {
 DASHES = re.compile("-(?=-)")  # two hyphens would be one dash
 FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 UNTUNED_MARK = r"\textsuperscript{u}"
-COSTS = ("parameters", "flops", "latency_p50", "training_seconds")
 
 
 def latex(tables: Sequence[Table], *, deviations: bool = False) -> str:
-    """A table environment with the scores of each table that has any, two more for robustness.
+    """A table environment with the scores of each table that has any, and more beside it.
+
+    Two more are for robustness, one for each user's evaluation with columns that are printed.
 
     Args:
         tables: in the order of the file.
@@ -40,6 +41,7 @@ def latex(tables: Sequence[Table], *, deviations: bool = False) -> str:
     for table in tables:
         if table.convention:
             parts += [_scores(table, deviations), _corruptions(table), _missing(table)]
+            parts += [_own(table, name) for name in table.groups if name not in GROUPS]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -86,11 +88,7 @@ def _corruptions(table: Table) -> str:
 
 def _missing(table: Table) -> str:
     """Skill by what is missing; empty where it was not measured."""
-    columns = {
-        column.key: removal_title(column.key.removeprefix("skill.")).replace("\n", " ")
-        for column in table.columns
-        if column.key.startswith("skill.missing.")
-    }
+    columns = {column.key: column.header for column in table.at("missing")}
     if not columns:
         return ""
     caption = (
@@ -101,15 +99,33 @@ def _missing(table: Table) -> str:
     return _skills(table, heads, caption, "missing")
 
 
+def _own(table: Table, name: str) -> str:
+    """What a user's evaluation measured."""
+    columns = table.group(name)
+    title = name[:1].upper() + name[1:]
+    caption = f"{title} on {_place(table)}.{_spread(table)}"
+    if any(column.timed for column in columns):
+        caption += f" Measured alone on {table.hardware}."
+    heads = [_head(column.header, [column]) for column in columns]
+    return _grid(table, columns, heads, escape(caption), name)
+
+
 def _skills(table: Table, heads: dict[str, str], caption: str, name: str) -> str:
     columns = [column for key in heads if (column := table.column(key)) is not None]
+    shown = [escape(f"{heads[column.key]} ↑") for column in columns]
+    return _grid(table, columns, shown, escape(caption), name)
+
+
+def _grid(
+    table: Table, columns: Sequence[Column], heads: Sequence[str], caption: str, name: str
+) -> str:
+    """Means and deviations of the rows that have any of the columns."""
     lines = [
         (row.kind, [escape(row.label), *(_value(table, row, column, True) for column in columns)])
         for row in table.rows
         if any(column.key in row.entries for column in columns)
     ]
-    shown = [escape(f"{heads[column.key]} ↑") for column in columns]
-    return _environment(escape(caption), f"{table.id}-{name}", shown, lines)
+    return _environment(caption, f"{table.id}-{name}", heads, lines)
 
 
 def _environment(
@@ -142,19 +158,18 @@ def _columns(table: Table) -> list[tuple[str, list[Column]]]:
     second = {pair[1] for pair in pairs.values()}
     titles = {pair[0]: title for title, pair in pairs.items()}
     found: list[tuple[str, list[Column]]] = []
-    for column in table.group("score"):
+    for column in table.at("paper"):
         if column.key in titles:
             keys = pairs[titles[column.key]]
             found.append((titles[column.key], [c for c in table.columns if c.key in keys]))
         elif column.key not in second:
             found.append((column.header, [column]))
-    chosen = [table.column(key) for key in ("mean_skill", *COSTS)]
-    return found + [(column.header, [column]) for column in chosen if column is not None]
+    return found
 
 
 def _head(title: str, parts: Sequence[Column]) -> str:
     arrow = "↑" if parts[0].higher_is_better else "↓"
-    unit = f" ({parts[0].unit})" if parts[0].unit and parts[0].group == "cost" else ""
+    unit = f" ({parts[0].unit})" if parts[0].unit and parts[0].group != "score" else ""
     return escape(f"{title}{unit} {arrow}")
 
 
@@ -172,7 +187,7 @@ def _value(table: Table, row: Row, column: Column, spread: bool) -> str:
     command = {"best": r"\textbf", "second": r"\underline", "": ""}[mark.place]
     text = escape(number(column, entry.mean)).replace("-", "$-$")
     text = f"{command}{{{text}}}" if command else text
-    if spread and column.group != "cost" and entry.deviation is not None:
+    if spread and column.of_runs and entry.deviation is not None:
         text += f"{{\\scriptsize$\\pm${escape(number(column, entry.deviation))}}}"
     return text + (escape("†") if mark.similar else "")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from leaderboard.names import one_line
 from leaderboard.notes import recipe_notes
 from leaderboard.numbers import UNDEFINED, interval, spread
-from leaderboard.table import Column, Row, Table
+from leaderboard.table import GROUPS, Column, Row, Table
 
 TITLES = {"score": "Scores on the test split", "robustness": "Robustness", "cost": "Cost"}
 SIGNS = re.compile(r"([\\`*_\[\]<>|~&$#])")
@@ -35,11 +35,10 @@ def markdown(tables: Sequence[Table], plots: dict[str, list[str]]) -> str:
 
 def _section(table: Table, plots: Sequence[str]) -> list[str]:
     parts = [f"## {_escape(table.title)}", _preamble(table)]
-    for group in ("score", "robustness", "cost"):
+    for group in dict.fromkeys(["score", *table.groups]):
         columns = table.group(group)
-        if not columns and group != "score":
-            continue
-        parts += [f"### {TITLES[group]}", _grid(table, columns, group)]
+        title = TITLES.get(group) or _escape(group[:1].upper() + group[1:])
+        parts += [f"### {title}", _grid(table, columns, group)]
         if group == "score":
             parts += [_escape(note) for note in recipe_notes(table.rows)]
             parts += [table.significance] if table.significance else []
@@ -48,6 +47,8 @@ def _section(table: Table, plots: Sequence[str]) -> list[str]:
                 "Skill: 1 is perfect, 0 is what a constant prediction scores. *Robust* is its mean "
                 "over corruption levels and corruptions, the last columns the same for each one."
             )
+        if group not in GROUPS and any(column.timed for column in columns):
+            parts.append(f"Measured alone on {_escape(table.hardware)}.")
         if group == "cost" and table.hardware:
             parts.append(
                 f"Measured alone on {_escape(table.hardware)}, on the model as initialised; "
@@ -107,7 +108,7 @@ def _leads(table: Table) -> dict[str, Callable[[Row], str]]:
 
 
 def _cell(table: Table, row: Row, column: Column) -> str:
-    runs = len(row.done) if column.group != "cost" else 0
+    runs = len(row.done) if column.of_runs else 0
     text = spread(column, row.entries.get(column.key), runs=runs)
     if text == UNDEFINED:
         return text

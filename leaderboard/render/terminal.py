@@ -11,20 +11,13 @@ from leaderboard.table import Column, Row, Table
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-SHOWN = (
-    *("acc2_neg_nonneg", "f1_neg_nonneg", "acc7", "acc2", "f1", "acc5"),
-    *("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "weighted_accuracy", "auroc"),
-    *("mae", "corr", "mean_skill", "parameters", "latency_p50", "training_seconds"),
-)
 LABEL = 26  # letters of a label that are kept on one line
 LEAST_COLUMNS = 3
 ROOM = 16  # letters of a label beside wide gaps in 120 columns
-MEANS_ONLY = ("mean_skill",)  # room for a deviation is lacking; the written tables have it
-NOT_REGRESSION = ("acc5", "acc2", "f1")  # `sims` prints these where `mosi` prints pairs and Acc-7
 
 
 def terminal_table(table: Table, width: int = 120) -> "RichTable":
-    """A compact rendering: means ± standard deviation, pairs as means only.
+    """A compact rendering: means ± standard deviation of scores, means only of all others.
 
     Args:
         table: what to print.
@@ -37,11 +30,11 @@ def terminal_table(table: Table, width: int = 120) -> "RichTable":
     pairs = PAIRS.get(table.convention, {})
     firsts = {pair[0]: (title, pair) for title, pair in pairs.items()}
     labels = [one_line(_label(row)) for row in table.rows]
-    every = _columns(table)
+    every = table.at("terminal")
     shown = _fitting(table, every, labels, firsts, width)
     caption = _caption(table, bool(firsts))
     if len(shown) < len(every):
-        left = ", ".join(column.header for column in every[len(shown) :])
+        left = ", ".join(one_line(column.header) for column in every[len(shown) :])
         caption += f"; {left}: in leaderboard.md, or in a wider window"
     printed = RichTable(
         title=Text(one_line(_title(table))),
@@ -62,7 +55,7 @@ def terminal_table(table: Table, width: int = 120) -> "RichTable":
         arrow = "↑" if column.higher_is_better else "↓"
         unit = f"{column.unit} " if column.unit else ""
         printed.add_column(
-            f"{title}\n{unit}{arrow}",
+            Text(one_line(title) + "\n" + one_line(f"{unit}{arrow}")),
             justify="right",
             overflow="ellipsis",
             no_wrap=column.group != "score" or column.key in firsts,
@@ -100,13 +93,6 @@ def _title(table: Table) -> str:
     return table.title if told else f"{table.title}, {table.seeds}"
 
 
-def _columns(table: Table) -> list[Column]:
-    pairs = PAIRS.get(table.convention, {})
-    hidden = NOT_REGRESSION if pairs else ()
-    columns = (table.column(key) for key in SHOWN if key not in hidden)
-    return [column for column in columns if column is not None]
-
-
 def _label(row: Row) -> str:
     """The label, with the seeds that have no result."""
     complete = row.runs in (UNDEFINED, str(len(row.records)))
@@ -132,7 +118,7 @@ def _cell(
 ) -> Any:
     if column.key in pairs:
         return _joined(text, [_styled(text, table, row, key) for key in pairs[column.key][1]])
-    return _styled(text, table, row, column.key, deviation=column.key not in MEANS_ONLY)
+    return _styled(text, table, row, column.key, deviation=column.group == "score")
 
 
 def _styled(text: Any, table: Table, row: Row, key: str, *, deviation: bool = False) -> Any:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.records.measurements import Extra, Measurements
 from benchmark.records.record import Cell, Record
 from benchmark.records.store import (
     check_writable,
@@ -194,12 +195,16 @@ def _cell() -> Cell:
     return Cell(model="written", kind="plugin", variant="", **where, **empty)
 
 
+def _measured(number: int) -> Measurements:
+    return Measurements(extra={"count": Extra(values={"number": number})})
+
+
 def write_forever(folder: Path) -> None:
     """Write one record again and again, each with a number and arrays that show it."""
     number = 0
     while True:
         number += 1
-        record = Record(cell=_cell(), status="done", measurements={"number": number})
+        record = Record(cell=_cell(), status="done", measurements=_measured(number))
         write_record(folder, record, {"number": np.full(20_000, number)})
 
 
@@ -225,7 +230,7 @@ def _kill_writers(figures: Figures, root: Path, chance: random.Random, count: in
             if not path.exists() and not last:
                 continue
             try:
-                last = read_record(path).measurements["number"]
+                last = read_record(path).measurements.extra["count"].values["number"]
                 arrays = read_arrays(path)
             except Exception as error:
                 figures.wrong(case, "lost", str(error))

@@ -24,7 +24,7 @@ from leaderboard.plots.legends import LETTERS, legend_label
 from leaderboard.plots.styles import COLOURS, KNOWN, fill, make_styles
 from leaderboard.table import Table
 from robustness.corruptions import CORRUPTIONS as GRADED
-from tests.table_records import build, cost_record, score_record
+from tests.table_records import build, cost_record, measured, score_record
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprised and delighted")
 HOSTILE = "_my$x$\nmodel|<b>"
@@ -58,8 +58,8 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Table:
         prediction = generator.normal(size=(70, 7))
         metrics = evaluate_metrics(task, label=label, prediction=prediction)
         record = score_record(name, dataset="iemocap")
-        measured = {**record.measurements, "accuracy": {"valid": metrics, "test": metrics}}
-        update = {"task": task.to_dict(), "measurements": measured, "display": display}
+        record = measured(record, accuracy={"valid": metrics, "test": metrics})
+        update = {"task": task.to_dict(), "display": display}
         arrays = {"test_label": label, "test_prediction": prediction}
         write_record(folder, record.model_copy(update=update), arrays)
         write_record(folder, cost_record(name, dataset="iemocap"), {})

@@ -23,13 +23,16 @@ from leaderboard.render.csv import sources, tidy
 from leaderboard.render.latex import escape, latex
 from leaderboard.render.markdown import markdown
 from leaderboard.report import write_leaderboard
-from leaderboard.table import Table
+from leaderboard.table import Run, Table
 from tests.table_records import (
     CPU,
     SELECTION,
     build,
     cost_record,
     lost_record,
+    make_cost,
+    make_robustness,
+    measured,
     place,
     row_of,
     score_record,
@@ -225,9 +228,9 @@ def test_training_times_of_two_devices_are_neither_ranked_nor_drawn() -> None:
 def test_costs_measured_while_the_machine_was_busy_are_named() -> None:
     def costs(model: str, workload: float, **changes: Any) -> Record:
         record = cost_record(model, **changes)
-        cost = record.measurements["cost"]
+        cost = make_cost(1.0)
         cost["latency"] |= {"workload_ms": workload, "workload_best_ms": 0.2}
-        return record
+        return measured(record, cost=cost)
 
     table = build(score_record("a"), score_record("b"), costs("a", 0.21), costs("b", 0.32))
     (note,) = [note for note in table.notes if "slowed the processor" in note]
@@ -251,8 +254,7 @@ def test_models_that_are_one_on_this_data_are_named() -> None:
 
 
 def test_robustness_of_another_suite_is_left_out_and_said() -> None:
-    old = score_record("old")
-    old.measurements["robustness"]["suite"] = "0"
+    old = measured(score_record("old"), robustness={**make_robustness(0.6), "suite": "0"})
     table = build(old, score_record("a"), score_record("b"))
     assert "mean_skill" not in row_of(table, "old").entries
     assert row_of(table, "old").entries["mae"].mean == 0.8
@@ -292,8 +294,8 @@ def test_a_model_like_the_best_is_marked_and_a_worse_one_is_not() -> None:
 
 def test_external_predictions_show_accuracy_only() -> None:
     record = score_record("mine", protocol={"name": "external predictions"}, oracle={"mae": 0.2})
-    accuracy = {"accuracy": record.measurements["accuracy"]}
-    table = build(record.model_copy(update={"measurements": accuracy, "training": None}))
+    alone = measured(record, robustness=None)
+    table = build(alone.model_copy(update={"training": None}))
     assert {column.group for column in table.columns} == {"score"}
     shown = screen(table)
     assert "external predictions" in shown
@@ -456,13 +458,14 @@ def test_every_number_leads_to_records_and_follows_from_them(
             valid = line["split"] == "valid"
             name = f"{line['metric']} @ valid" if valid else line["metric"]
             files = known[line["table"]][line["row"]][name]
-            records = [read_record(folder / name) for name in files]
+            runs = [Run(folder / name, read_record(folder / name)) for name in files]
+            records = [run.record for run in runs]
             column = table.column(f"valid.{line['metric']}" if valid else line["metric"])
             assert column is not None
             if line["kind"] == "oracle":
-                values = [r.measurements["accuracy"]["oracle"][column.key] for r in records]
+                values = [r.metric(column.key, "oracle") for r in records]
             else:
-                values = [value for r in records if (value := column.read(r)) is not None]
+                values = [value for run in runs if (value := column.read(run)) is not None]
                 assert {record.cell.model for record in records} == {line["model"]}
             assert len(values) == int(line["n"]) > 0
             assert float(line["mean"]) == float(np.mean(values))
@@ -499,7 +502,7 @@ def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> N
     curves = lines("robustness-curves")
     assert {line["row"] for line in curves} == {"tfn", "mult"}  # a constant has skill 0
     middle = [x for x in curves if (x["row"], x["level"]) == ("mult", "0.5")]
-    assert [float(line["skill"]) for line in middle] == [0.2, 0.2]
+    assert [float(line["skill"]) for line in middle] == pytest.approx([0.2, 0.2])
     training = [x for x in lines("training-curves") if x["row"] == "tfn"]
     assert [(x["epoch"], x["n"], x["seeds"]) for x in training] == [
         ("1", "2", "2"),
@@ -600,10 +603,9 @@ def test_other_conventions(task: Any, selection: str) -> None:
     records = []
     for name in "ab":
         metrics = evaluate_metrics(task, label=label, prediction=generator.normal(size=shape))
-        record = score_record(name)
-        measured = {"accuracy": {"valid": metrics, "test": metrics}}
-        change = {"measurements": measured, "task": task.to_dict()}
-        records.append(record.model_copy(update=change))
+        accuracy = {"valid": metrics, "test": metrics}
+        record = measured(score_record(name), accuracy=accuracy, robustness=None)
+        records.append(record.model_copy(update={"task": task.to_dict()}))
     table = build(*records)
     assert table.convention == (task.convention if task.kind == "regression" else task.kind)
     assert table.selection == selection

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.records.harness import harness_version
-from benchmark.records.record import Record
+from benchmark.records.record import Failure, Record
 from benchmark.records.store import write_record
 from benchmark.registry import list_models
 from benchmark.task import regression
@@ -23,6 +23,7 @@ from tests.table_records import (
     build,
     cost_record,
     lost_record,
+    measured,
     row_of,
     score_record,
     screen,
@@ -157,9 +158,7 @@ def test_records_of_another_harness_have_a_table_of_their_own() -> None:
 
 
 def test_the_csv_has_validation_and_test_scores() -> None:
-    record = score_record()
-    accuracy = {"valid": {"mae": 0.5}, "test": {"mae": 0.7}}
-    record.measurements["accuracy"] = accuracy
+    record = measured(score_record(), accuracy={"valid": {"mae": 0.5}, "test": {"mae": 0.7}})
     table = build(record, cost_record())
     found = lines(tidy([table]))
     scores = {line["split"]: line["mean"] for line in found if line["metric"] == "mae"}
@@ -176,7 +175,7 @@ def test_runs_are_one_line_a_number(tmp_path: Path) -> None:
     one = changed(score_record(seed=3, fold=2), lr=0.1).model_copy(
         update={"recipe": "published: x"}
     )
-    one.measurements["accuracy"] = accuracy
+    one = measured(one, accuracy=accuracy)
     records = [one, lost_record("mult", 1, "diverged"), cost_record()]
     rows = to_rows([(Path(f"{r.cell.key}.json"), r) for r in (*records, one)])
     assert {tuple(row) for row in rows} == {FIELDS}
@@ -209,6 +208,19 @@ def test_runs_name_settings_as_rows_of_the_table_do() -> None:
     rows = to_rows([(Path(f"{number}.json"), record) for number, record in enumerate(records)])
     assert {row["settings"] for row in rows} == {row.settings for row in table.rows}
     assert {row.settings for row in table.rows} == {"lr=0.1", "clip=null, lr=0.2"}
+
+
+def test_a_model_that_does_not_take_the_data_is_a_note_and_no_row() -> None:
+    why = Failure(type="Declined", message="mfn takes regression tasks, this is multilabel")
+    declined = lost_record("mfn", 0, "declined").model_copy(update={"error": why})
+    table = build(score_record(), declined)
+    assert [row.label for row in table.rows] == ["tfn"]
+    sentence = "mfn is left out: mfn takes regression tasks, this is multilabel."
+    assert sentence in table.notes
+    assert sentence in markdown([table], {})
+    assert build_tables([(Path("a.json"), declined)]) == []
+    (line,) = to_rows([(Path("a.json"), declined)])
+    assert (line["status"], line["metric"]) == ("declined", None)
 
 
 def test_a_neutral_label_and_broken_promises_are_said() -> None:
@@ -304,7 +316,7 @@ def test_latex_has_tables_of_corruptions_and_of_what_is_missing() -> None:
     assert r"\label{tab:toy-quick-missing}" in missing
     assert r"Nothing missing $\uparrow$ & No vision $\uparrow$" in missing
     assert r"Only text $\uparrow$" in missing
-    assert r"b & \underline{0.100} &" in missing
+    assert r"b & \underline{0.300} & \underline{0.100} &" in missing
 
 
 HOSTILE = "[my]_*model*|<b>\nx$y$&%#{z}\\`~^"

@@ -15,11 +15,13 @@ from benchmark.errors import UserError
 from benchmark.evaluation import EvaluationContext
 from benchmark.metrics import evaluate_metrics
 from benchmark.model import Dims, Model, Output
+from benchmark.records.measurements import Robustness
 from benchmark.task import multiclass, multilabel, regression
 from benchmark.training.predict import predict
 from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
 from robustness.evaluation import prior_prediction, robustness
 from robustness.promises import CHECKS
+from robustness.reliance import shapley
 from robustness.scores import (
     at_level,
     auilc,
@@ -29,7 +31,7 @@ from robustness.scores import (
     mean,
     mean_over_levels,
     retention,
-    shapley,
+    score,
     skill,
 )
 
@@ -273,10 +275,9 @@ def test_changed_data_of_the_same_name_is_not_served_from_a_cache(test_split, da
 
 def test_every_non_empty_subset_may_remain(test_split, dataset):
     names = [name for name in CORRUPTIONS if name.startswith("missing.")]
-    assert sorted(names) == [
-        f"missing.{gone}" for gone in ("a", "av", "none", "t", "ta", "tv", "v")
-    ]
-    audio_left = corrupt(test_split, "missing.tv", 1, dataset=dataset, noise_seed=0)
+    gone = ("audio", "audio+vision", "none", "text", "text+audio", "text+vision", "vision")
+    assert sorted(names) == [f"missing.{name}" for name in gone]
+    audio_left = corrupt(test_split, "missing.text+vision", 1, dataset=dataset, noise_seed=0)
     assert audio_left.audio is test_split.audio
     assert not audio_left.tokens.mask.any()
     batch = audio_left.batch()
@@ -293,8 +294,8 @@ def test_mistakes_are_named(test_split, dataset):
     with pytest.raises(UserError, match=r"\[0, 1\], got 1.5"):
         apply("feat.gauss", 1.5)
     with pytest.raises(UserError, match="use level 0 or 1"):
-        apply("missing.t", 0.5)
-    for name in ("text.word_unk", "missing.t"):
+        apply("missing.text", 0.5)
+    for name in ("text.word_unk", "missing.text"):
         with pytest.raises(UserError, match="no vocabulary"):
             apply(name, 1, replace(dataset, vocabulary=None))
 
@@ -305,7 +306,7 @@ GOLDEN = {
     "time.drop:text": "f1b82851709f",
     "text.word_unk": "ea7a6a9802da",
     "mix.all": "f7676aae37db",
-    "missing.av": "748e2a78b74e",
+    "missing.audio+vision": "748e2a78b74e",
 }
 
 
@@ -431,7 +432,7 @@ def evaluate(model, dataset, *, noise_seeds=2):
         name="tiny",
         seed=0,
     )
-    return context, robustness(context)
+    return context, Robustness.model_validate(robustness(context))
 
 
 def with_signal(split):
@@ -451,11 +452,12 @@ def learnable():
 def test_constant_predictor_has_neither_skill_nor_drop(learnable):
     model = Constant(np.median(learnable.train.label))
     _, measured = evaluate(model, learnable)
-    assert set(measured["mean_skill"].values()) == {0.0}
-    summary = measured["summary"]
+    scores = score(measured)
+    assert set(scores.mean_skill.values()) == {0.0}
+    summary = scores.summary
     assert (summary["clean_skill"], summary["drop"], summary["flip_rate"]) == (0, 0, 0)
     assert summary["retention"] is None
-    assert all(entry == {"drop": 0, "shapley": 0} for entry in measured["reliance"].values())
+    assert set(scores.drop.values()) == set(scores.shapley.values()) == {0}
 
 
 def test_text_only_predictor_is_flat_under_audio_and_vision_noise(learnable):
@@ -464,40 +466,41 @@ def test_text_only_predictor_is_flat_under_audio_and_vision_noise(learnable):
         learnable.task, label=context.test.label, prediction=context.prediction
     )
     for name in ("feat.gauss", "time.drop"):
-        for metric, values in measured["curves"][name]["metrics"].items():
+        for metric, values in measured.curves[name].metrics.items():
             assert {value for row in values for value in row} == {clean[metric]}
-        assert set(measured["stability"][name]["shift"]) == {0.0}
-    assert len(set(measured["skill"]["text.word_unk"]["values"])) > 3
-    blank = measured["missing"]["missing.tv"]["skill"]
+        assert set(measured.curves[name].shift) == {0.0}
+    scores = score(measured)
+    assert len({skill for _, skill in scores.curves["text.word_unk"]}) > 3
+    blank = scores.missing["missing.text+vision"]
     for name in ("audio", "vision"):
-        assert measured["reliance"][name]["drop"] == 0
-        assert measured["reliance"][name]["shapley"] == pytest.approx(blank / 3)
-    assert measured["missing"]["missing.av"] == measured["missing"]["missing.none"]
+        assert scores.drop[name] == 0
+        assert scores.shapley[name] == pytest.approx(blank / 3)
+    assert measured.missing["missing.audio+vision"] == measured.missing["missing.none"]
 
 
 def test_sweep_of_a_perfect_model(learnable):
     context, measured = evaluate(Pooled("text", "audio"), learnable, noise_seeds=3)
-    json.dumps(measured, allow_nan=False)
+    json.dumps(measured.model_dump(), allow_nan=False)
+    scores = score(measured)
     clean = evaluate_metrics(
         learnable.task, label=context.test.label, prediction=context.prediction
     )
     for name in context.protocol.corruptions:
-        curve = measured["curves"][name]
-        assert curve["levels"] == list(context.protocol.levels)
-        for metric, values in curve["metrics"].items():
+        curve = measured.curves[name]
+        assert curve.levels == list(context.protocol.levels)
+        for metric, values in curve.metrics.items():
             assert np.shape(values) == (6, 3)
             assert values[0] == [clean[metric]] * 3
-        assert measured["skill"][name]["values"][0] == 1
-    noisy = np.array(measured["curves"]["mix.all"]["metrics"]["mae"])
+        assert scores.curves[name][0] == (0, 1)
+    noisy = np.array(measured.curves["mix.all"].metrics["mae"])
     assert (np.diff(noisy.mean(axis=1)) > 0).all()
     assert len(set(noisy[1])) == 3
-    summary = measured["summary"]
+    summary = scores.summary
     assert summary["worst_case"] < summary["mean_skill"] < summary["clean_skill"] == 1
     assert summary["retention"] == pytest.approx(summary["mean_skill"])
-    reliance = measured["reliance"]
-    assert reliance["vision"]["drop"] == 0
-    assert reliance["text"]["drop"] > 0.1
-    assert sum(entry["shapley"] for entry in reliance.values()) == pytest.approx(1)
+    assert scores.drop["vision"] == 0
+    assert scores.drop["text"] > 0.1
+    assert sum(scores.shapley.values()) == pytest.approx(1)
 
 
 def test_order_of_the_test_split_changes_no_score(learnable):
@@ -505,7 +508,7 @@ def test_order_of_the_test_split_changes_no_score(learnable):
     shuffled = learnable.open_test().select(order)
     _, first = evaluate(Pooled("text", "audio"), learnable)
     _, second = evaluate(Pooled("text", "audio"), replace(learnable, open_test=lambda: shuffled))
-    assert first["mean_skill"] == pytest.approx(second["mean_skill"], abs=1e-6)
+    assert score(first).mean_skill == pytest.approx(score(second).mean_skill, abs=1e-6)
 
 
 @pytest.mark.parametrize("task", [multiclass("a", "b", "c"), multilabel("a", "b", "c")])
@@ -521,6 +524,7 @@ def test_constant_predictor_of_classes_has_no_skill(task):
     )
     constant = prior_prediction(task, train.label, 1)[0]
     _, measured = evaluate(Constant(constant), make_dataset(train, test, task), noise_seeds=1)
-    assert set(measured["mean_skill"].values()) == {0.0}
-    assert measured["summary"]["flip_rate"] == 0
-    assert measured["summary"]["shift"] is None
+    scores = score(measured)
+    assert set(scores.mean_skill.values()) == {0.0}
+    assert scores.summary["flip_rate"] == 0
+    assert scores.summary["shift"] is None

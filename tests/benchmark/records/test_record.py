@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import UserError
+from benchmark.records.measurements import Accuracy, Measurements
 from benchmark.records.record import Cell, Record
 from benchmark.records.store import (
     find_records,
@@ -61,9 +62,8 @@ def test_the_key_ignores_the_order_of_settings() -> None:
 
 def test_a_record_comes_back_as_written_with_full_precision(tmp_path: Path) -> None:
     value = 0.1 + 0.2
-    record = Record(
-        cell=make_cell(), status="done", measurements={"accuracy": {"test": {"mae": value}}}
-    )
+    accuracy = Accuracy(test={"mae": value})
+    record = Record(cell=make_cell(), status="done", measurements=Measurements(accuracy=accuracy))
     prediction = np.float32([0.1, -2.5])
     path = write_record(tmp_path, record, {"test_id": np.array(["a", "b"]), "p": prediction})
     assert path == record_path(tmp_path, record.cell)
@@ -96,13 +96,14 @@ def test_a_full_disk_leaves_the_old_record_and_no_part_of_the_new(
     ]
 
 
-def test_nan_is_written_as_undefined_so_that_every_reader_of_json_can_read_it(
+def test_an_undefined_number_is_null_so_that_every_reader_of_json_can_read_it(
     tmp_path: Path,
 ) -> None:
-    record = Record(cell=make_cell(), status="done", measurements={"x": float("nan")})
+    accuracy = Accuracy(test={"corr": None})
+    record = Record(cell=make_cell(), status="done", measurements=Measurements(accuracy=accuracy))
     path = write_record(tmp_path, record, {})
-    assert "NaN" not in path.read_text()
-    assert read_record(path).measurements == {"x": None}
+    assert json.loads(path.read_text())["measurements"]["accuracy"]["test"] == {"corr": None}
+    assert read_record(path) == record
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"cell": 3}', "\x00\xff"])

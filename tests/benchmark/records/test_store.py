@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from benchmark.atomic import hold, is_held, remove_dead, write_bytes
 from benchmark.errors import UserError
 from benchmark.naming import below, check_name, visible
 from benchmark.records import store as module
-from benchmark.records.record import Cell, Record
+from benchmark.records.record import SCHEMA_VERSION, Cell, Record
 from benchmark.records.store import (
     all_records,
     check_writable,
@@ -23,6 +24,8 @@ from benchmark.records.store import (
     write_record,
 )
 from tests.table_records import make_cell
+
+COLUMN = {"header": "X", "higher_is_better": True}
 
 
 def record(status: str = "done", **changes) -> Record:
@@ -233,7 +236,7 @@ def test_unseen_signs_are_shown() -> None:
 
 def test_a_measurement_that_json_cannot_hold_is_an_error_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="serialize"):
-        write_record(tmp_path, record(measurements={"x": object()}), {})
+        write_record(tmp_path, record(environment={"x": object()}), {})
     assert not list(tmp_path.rglob("*.*"))
     assert module.record_files(tmp_path) == []
 
@@ -247,13 +250,71 @@ def test_a_measurement_that_json_cannot_hold_is_an_error_of_the_caller(tmp_path:
         {"accuracy": {"test": {"mae": "0.5"}}},
         {"accuracy": {"test": {"mae": 10**400}}},
         {"cost": {"latency": []}},
+        {"cost": {"latency": {"workload_best_ms": 0}, "throughput": {}}},
         {"robustness": {"mean_skill": {}}},
+        {"robustness": []},
+        {"strange": 0, "cost": True},
+        {"score": {"x": 1}},
+        {"../x": {"x": 1}},
+        {"own": {"x": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}},
+        [],
+        None,
     ],
 )
-def test_measurements_that_no_table_can_read_are_refused(tmp_path: Path, measured: dict) -> None:
+@pytest.mark.parametrize("schema", [1, SCHEMA_VERSION])
+def test_measurements_that_no_table_can_read_are_refused(
+    tmp_path: Path, measured: Any, schema: int
+) -> None:
     path = write_record(tmp_path, record(), {})
-    values = json.loads(path.read_text()) | {"measurements": measured, "schema_version": 1}
-    del values["digest"], values["arrays"]
-    path.write_text(json.dumps(values))
-    with pytest.raises(UserError, match=f"{path.name} is no (readable )?record"):
+    values = json.loads(path.read_text()) | {"measurements": measured, "schema_version": schema}
+    path.write_text(json.dumps(sealed(values) if schema > 1 else unsealed(values)))
+    with pytest.raises(UserError, match=f"{path.name} is no (readable )?record") as caught:
         read_record(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"own": {"values": {"x": "1"}, "columns": [{**COLUMN, "key": "x"}]}},
+        {"own": {"values": {"x": True}, "columns": [{**COLUMN, "key": "x"}]}},
+        {"own": {"values": {"x": {}}, "columns": [{**COLUMN, "key": "x.y"}]}},
+        {"own": {"values": {"x": 1}, "columns": [{**COLUMN, "key": "x", "decimals": 10**9}]}},
+        {"own": {"values": {"x": 1}, "columns": [{**COLUMN, "key": "x", "split": "train"}]}},
+        {"own": {"values": {"x": 1}, "columns": [{**COLUMN, "key": "x", "header": ""}]}},
+        {"own": {"values": {"x": 10**400}}},
+        {"own": {"values": [1]}},
+        {"own": 1},
+        {"accuracy": {"values": {}}},
+    ],
+)
+def test_columns_that_no_table_can_show_are_refused(tmp_path: Path, extra: Any) -> None:
+    path = write_record(tmp_path, record(), {})
+    values = json.loads(path.read_text()) | {"measurements": {"extra": extra}}
+    path.write_text(json.dumps(sealed(values)))
+    with pytest.raises(UserError, match=f"{path.name} is no record: measurements.extra"):
+        read_record(path)
+
+
+def test_an_evaluation_of_a_user_in_a_record_of_an_earlier_schema_is_kept(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record(), {})
+    measured = {"accuracy": {"test": {"mae": 0.5}}, "own": {"x": 1}, "flat": None}
+    values = json.loads(path.read_text()) | {"measurements": measured, "schema_version": 2}
+    path.write_text(json.dumps(sealed(values)))
+    found = read_record(path)
+    assert found.metric("mae") == 0.5
+    assert {name: extra.values for name, extra in found.measurements.extra.items()} == {
+        "own": {"x": 1},
+        "flat": {"value": None},
+    }
+
+
+def unsealed(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields as the first schema had them."""
+    return {key: value for key, value in values.items() if key not in ("digest", "arrays")}
+
+
+def sealed(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields with a digest that is right, as somebody who forges a record would write it."""
+    rest = {key: value for key, value in values.items() if key != "digest"}
+    return {**rest, "digest": module._digest_values(rest)}

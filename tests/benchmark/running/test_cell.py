@@ -10,6 +10,7 @@ import pytest
 import benchmark.running.parts as parts
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.load import load_dataset
+from benchmark.records.measurements import Measurements
 from benchmark.records.record import Record
 from benchmark.records.store import read_arrays, read_record, record_path, write_record
 from benchmark.running.cell import run_cell
@@ -65,7 +66,7 @@ def test_a_test_sample_in_an_optimiser_step_fails_the_cell(tmp_path: Path, watch
     assert record.status == "failed"
     assert record.error is not None
     assert "1 test samples were seen by an optimiser step" in record.error.message
-    assert record.measurements == {}
+    assert record.measurements == Measurements()
 
 
 def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Path) -> None:
@@ -86,8 +87,8 @@ def test_the_log_of_steps_and_the_predictions_lie_beside_the_record(tmp_path: Pa
 
 def test_curves_start_at_the_clean_value(tmp_path: Path) -> None:
     record = run_cell(plans(tmp_path)[0])
-    for curve in record.measurements["robustness"]["curves"].values():
-        assert curve["metrics"]["mae"][0] == [record.metric("mae")]
+    for curve in record.measurements.robustness.curves.values():
+        assert curve.metrics["mae"][0] == [record.metric("mae")]
 
 
 def test_a_changed_dataset_fails_the_cell(tmp_path: Path, watched) -> None:
