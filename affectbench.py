@@ -56,7 +56,10 @@ DataOption = Annotated[
 ]
 PluginOption = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", help="Python file that registers a model of yours; repeatable."),
+    typer.Option(
+        "--plugin",
+        help="Python file that registers models, evaluations or corruptions of yours; repeatable.",
+    ),
 ]
 OutputOption = Annotated[
     Path, typer.Option("-o", "--output", help="Folder for records, tables and plots.")
@@ -339,20 +342,32 @@ def ls(
 @app.command()
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Models to check.", show_default="all")
+        list[str] | None,
+        typer.Argument(
+            help="Models and corruptions to check.", show_default="the plugin's, or all models"
+        ),
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Tell in seconds which promise of the contract a model breaks."""
+    """Tell in seconds which promise of the contract a model or a corruption breaks."""
     from benchmark.conformance.promises import run_checks
     from benchmark.registry import get_model, list_models, load_plugin
+    from robustness.corruptions import CORRUPTIONS
+    from robustness.promises import run_checks as run_corruption_checks
 
     screen = console()
+    known = set(CORRUPTIONS)
     own = [name for path in plugin or [] for name in load_plugin(path)]
-    chosen = names or own or [entry.name for entry in list_models()]
+    noises = [name for name in CORRUPTIONS if name not in known]
+    chosen = own or ([] if noises else [entry.name for entry in list_models()])
+    if names:
+        noises = [name for name in names if name in CORRUPTIONS]
+        chosen = [name for name in names if name not in CORRUPTIONS]
     broken = 0
-    for name in chosen:
-        results = run_checks(get_model(name))
+    for name, results in (
+        *((name, run_checks(get_model(name))) for name in chosen),
+        *((name, run_corruption_checks(name)) for name in noises),
+    ):
         bad = [result for result in results if result.status in ("failed", "exempt-but-passes")]
         broken += len(bad)
         kept = sum(result.status == "passed" for result in results)

@@ -92,16 +92,16 @@ def is_foreign(thing: Any) -> bool:
     return str(thing.__module__).partition(".")[0] not in ("benchmark", *PACKAGES)
 
 
-def source_digest(cls: type) -> str:
-    """Hash of a class's file and of every file of our packages that it imports from.
+def source_digest(thing: Any) -> str:
+    """Hash of a class's or function's file and of every file of our packages that it imports from.
 
-    A class without a file, as in a notebook, is known by its own source or byte code.
+    What has no file, as in a notebook, is known by its own source or byte code.
     """
     digest = hashlib.blake2b(digest_size=6)
-    for path in sorted(_source_files(cls.__module__)):
+    for path in sorted(_source_files(thing.__module__)):
         digest.update(Path(path).read_bytes())
-    if file_of(cls.__module__) is None:
-        digest.update(_text_of(cls).encode())
+    if file_of(thing.__module__) is None:
+        digest.update(_text_of(thing).encode())
     return digest.hexdigest()
 
 
@@ -117,12 +117,13 @@ def file_of(module: str) -> str | None:
     return path if path is not None and Path(path).is_file() else None
 
 
-def _text_of(cls: type) -> str:
-    """What is known of a class whose module has no file."""
+def _text_of(thing: Any) -> str:
+    """What is known of a class or function whose module has no file."""
     try:
-        return inspect.getsource(cls)
+        return inspect.getsource(thing)
     except (OSError, TypeError):
-        codes = [getattr(value, "__code__", None) for value in vars(cls).values()]
+        parts = vars(thing).values() if isinstance(thing, type) else [thing]
+        codes = [getattr(value, "__code__", None) for value in parts]
         return "".join(marshal.dumps(code).hex() for code in codes if code)
 
 

@@ -66,6 +66,12 @@ class EvaluationEntry:
 
 _MODELS: dict[str, ModelEntry] = {}
 _EVALUATIONS: dict[str, EvaluationEntry] = {}
+KEPT: list[dict[str, Any]] = [_MODELS, _EVALUATIONS]  # all that a file may register in
+
+
+def keep(entries: dict[str, Any]) -> None:
+    """Tell of a registry of the folders above, so that a file that fails leaves nothing in it."""
+    KEPT.append(entries)
 
 
 def register_model(
@@ -248,22 +254,22 @@ def create_model(name: str, dims: Dims, **settings: Any) -> Model:
 
 
 def load_plugin(path: str | Path) -> list[str]:
-    """Import a file that registers models or evaluations; returns the names of its models.
+    """Import a file that registers models, evaluations or corruptions; returns its models' names.
 
     Raises:
         UserError: the file is missing, fails to import or registers nothing.
     """
     load_packages()
-    before = {id(kept): dict(kept) for kept in (_MODELS, _EVALUATIONS)}
+    before = [dict(entries) for entries in KEPT]
     try:
         module = import_file(path)
     except UserError:
-        for kept in (_MODELS, _EVALUATIONS):
-            kept.clear()
-            kept.update(before[id(kept)])  # type: ignore[arg-type]
+        for entries, old in zip(KEPT, before, strict=True):
+            entries.clear()
+            entries.update(old)
         raise
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == module]
-    if not own and all(kept == before[id(kept)] for kept in (_MODELS, _EVALUATIONS)):
+    if not own and before == KEPT:
         raise UserError(
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )

@@ -1,5 +1,6 @@
 """Promises that every corruption keeps, as plain functions named after the promise."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -7,13 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.conformance.promises import BrokenPromise
+from benchmark.conformance.promises import BrokenPromise, CheckResult
 from benchmark.datasets.dataset import Dataset, Scale, Sequences, Split, Tokens
+from benchmark.datasets.load import load_dataset
+from benchmark.errors import UserError, told
 from benchmark.records.measurements import MISSING
 from robustness.corruptions import corrupt, find_corruption, release
 
 Arrays = dict[str, NDArray[Any]]
 
+SAMPLES = 200  # that a corruption from outside is checked on
 STEPS = (0.3, 0.6, 1.0)
 DEVIATIONS = 4  # of a binomial or of a sample's standard deviation: once in 16,000 by chance
 
@@ -228,6 +232,32 @@ CHECKS: dict[str, Callable[[str, Split, Dataset], None]] = {
         check_drop_share,
     )
 }
+
+
+def run_checks(name: str) -> list[CheckResult]:
+    """Try every promise of a corruption on samples of the embedded data.
+
+    Raises:
+        UserError: there is no such corruption, or it declines this data.
+    """
+    dataset = load_dataset("synthetic")
+    split = replace(dataset.train.select(np.arange(SAMPLES)), name="test")
+    reason = find_corruption(name, split).accepts(dataset.dims)
+    if reason:
+        raise UserError(f"{name} {reason}: it cannot be checked on the embedded data")
+    return [_run_check(check, name, split, dataset) for check in CHECKS]
+
+
+def _run_check(check: str, name: str, split: Split, dataset: Dataset) -> CheckResult:
+    started, sentence = time.perf_counter(), ""
+    try:
+        CHECKS[check](name, split, dataset)
+    except BrokenPromise as error:
+        sentence = told(error).removeprefix(f"{name}: ")
+    except Exception as error:
+        sentence = f"{type(error).__name__}: {told(error)}"
+    status: Any = "failed" if sentence else "passed"
+    return CheckResult(check, status, sentence, time.perf_counter() - started)
 
 
 def _modality_of(key: str) -> str:
