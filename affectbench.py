@@ -463,7 +463,7 @@ def sys_info() -> None:
     """Print versions, processor and GPUs, as records keep them."""
     import torch
 
-    from benchmark.environment import environment
+    from benchmark.system.environment import environment
 
     screen = console()
     for name, value in environment("cpu", torch.get_num_threads(), "fp32").items():

@@ -23,14 +23,14 @@ from scipy import stats
 from tabulate import tabulate
 
 from benchmark import Batch, Model, TrainConfig, UserError, run
-from benchmark.atomic import write_text
 from benchmark.config import get_protocol
 from benchmark.conformance.tiny_data import build, tiny_batch, tiny_batches, tiny_dims
 from benchmark.cost.workload import seconds
-from benchmark.environment import check_device, hardware, prepare
 from benchmark.records.record import Record
 from benchmark.registry import ModelEntry, get_model, list_models
 from benchmark.stats import holm
+from benchmark.system.atomic import write_text
+from benchmark.system.environment import check_device, hardware, prepare
 from benchmark.training.loop import train
 from benchmark.training.step import Step
 

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "baselines": ("benchmark", "robustness", "baselines"),
     "methods": ("benchmark", "robustness", "baselines", "methods"),
     "leaderboard": (
-        "benchmark.atomic",
+        "benchmark.system.atomic",
         "benchmark.errors",
         "benchmark.metrics",
         "benchmark.naming",
@@ -44,7 +44,12 @@ ORDER = (
 )
 WITHOUT_TORCH = ("leaderboard", "robustness.scores", "benchmark.records", "benchmark.stats")
 WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.metrics", "benchmark.errors", "benchmark.naming")
-WITHOUT_TORCH = (*WITHOUT_TORCH, "robustness.reliance", "benchmark.atomic", "benchmark.config")
+WITHOUT_TORCH = (
+    *WITHOUT_TORCH,
+    "robustness.reliance",
+    "benchmark.system.atomic",
+    "benchmark.config",
+)
 
 
 def imports(source: str, module: str = "") -> Iterator[str]:

@@ -25,11 +25,11 @@ from benchmark.cost.workload import (
     training_steps,
 )
 from benchmark.datasets.dataset import Sequences, Split
-from benchmark.environment import environment
 from benchmark.errors import told
 from benchmark.evaluation import EvaluationContext
 from benchmark.model import Model
 from benchmark.registry import register_evaluation
+from benchmark.system.environment import environment
 from benchmark.training.batches import SplitBatches
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from benchmark.config import TrainConfig
 from benchmark.cost.workload import training_steps
 from benchmark.errors import told
 from benchmark.model import Dims, Model
-from benchmark.processes import end_with_parent
+from benchmark.system.processes import end_with_parent
 from benchmark.training.batches import SplitBatches
 from benchmark.training.predict import predict_batch
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from benchmark.config import TrainConfig
 from benchmark.datasets.dataset import Dataset
-from benchmark.environment import seed_everything
 from benchmark.errors import UserError
 from benchmark.evaluation import EvaluationContext, in_label_units
 from benchmark.metrics import refuse_impossible
@@ -19,6 +18,7 @@ from benchmark.records.parts import COST, SCORE
 from benchmark.records.record import Epoch, Failure, Record
 from benchmark.registry import create_model, ensure_model, get_evaluation, load_plugin
 from benchmark.running.plan import Plan, cached_dataset
+from benchmark.system.environment import seed_everything
 from benchmark.training.loop import TrainingResult, train
 from benchmark.training.predict import predict
 

@@ -12,7 +12,6 @@ from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.load import data_folder, find_source, load_dataset, locate
 from benchmark.datasets.tokens import encoder_identity
-from benchmark.environment import check_device, hardware
 from benchmark.errors import UserError, unknown
 from benchmark.plugins import is_foreign, source_digest
 from benchmark.records.harness import harness_version
@@ -28,6 +27,7 @@ from benchmark.registry import (
 from benchmark.running.declining import corruptions_of, reason_against, refuse_declining
 from benchmark.running.state import OURS, USED, unchanged
 from benchmark.settings import PLAIN_ENCODERS
+from benchmark.system.environment import check_device, hardware
 
 
 @dataclass(frozen=True)

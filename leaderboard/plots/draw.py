@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.atomic import write_text
 from benchmark.stats import mean, standard_deviation
+from benchmark.system.atomic import write_text
 from leaderboard.names import corruption_axis, corruption_title, one_line
 from leaderboard.plots.confusion import confusion
 from leaderboard.plots.figures import FONTS, featured, new_figure, save
