@@ -24,8 +24,8 @@ from benchmark.records.store import (
     write_record,
 )
 from benchmark.task import Task
-from leaderboard import restore as restoring
 from leaderboard.build import build_tables
+from leaderboard.kept import restore as restoring
 from leaderboard.kept.keep import BULK, HEAD, LINES, RESULTS, digest_values, keep
 from leaderboard.kept.restore import restore
 from leaderboard.plots.confusion import confusion
