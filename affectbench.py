@@ -278,27 +278,11 @@ def ls(
     """List models, datasets, protocols, corruptions, evaluations, or one model's settings."""
     from rich.table import Table
 
-    from benchmark.plugins import broken_modules
-    from benchmark.registry import (
-        get_model,
-        list_evaluations,
-        list_models,
-        load_plugin,
-    )
-
-    screen = console()
-    for path in plugin or []:
-        load_plugin(path)
     if what == "datasets":
         data_ls(data)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    if what == "models":
-        for header in ("model", "kind", "datasets with own settings", "paper"):
-            table.add_column(header, no_wrap=header == "model")
-        for entry in list_models():
-            table.add_row(entry.name, entry.kind, ", ".join(entry.defaults), entry.paper)
-    elif what == "protocols":
+    if what == "protocols":
         from benchmark.config import PROTOCOLS
 
         table.add_column("field")
@@ -307,6 +291,19 @@ def ls(
         rows = {key: rules.model_dump() for key, rules in PROTOCOLS.items()}
         for field in next(iter(rows.values())):
             table.add_row(field, *(str(values[field]) for values in rows.values()))
+        console().print(table)
+        return
+    from benchmark.plugins import broken_modules
+    from benchmark.registry import get_model, list_evaluations, list_models, load_plugin
+
+    screen = console()
+    for path in plugin or []:
+        load_plugin(path)
+    if what == "models":
+        for header in ("model", "kind", "datasets with own settings", "paper"):
+            table.add_column(header, no_wrap=header == "model")
+        for entry in list_models():
+            table.add_row(entry.name, entry.kind, ", ".join(entry.defaults), entry.paper)
     elif what == "corruptions":
         from robustness.corruptions import CORRUPTIONS
 

@@ -2,20 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmark.errors import UserError
-
-MODALITIES = ("text", "audio", "vision")
-T = TypeVar("T")
-
-
-def further(modalities: Mapping[str, T]) -> dict[str, T]:
-    """The entries of an ordered mapping beyond text, audio and vision."""
-    return {name: value for name, value in modalities.items() if name not in MODALITIES}
+from benchmark.task import further
 
 
 @dataclass(frozen=True, slots=True)

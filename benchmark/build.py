@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model
+from benchmark.model import Model
+from benchmark.task import Dims
 
 WIDTH = 64  # of a trained word vector
 

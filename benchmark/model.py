@@ -1,69 +1,13 @@
-"""Model, Dims and Output: the contract between a model file and the harness."""
+"""Model and Output: the contract between a model file and the harness."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
-from benchmark.batch import MODALITIES, Batch, further
+from benchmark.batch import Batch
 from benchmark.config import TrainConfig
-from benchmark.errors import UserError
-from benchmark.naming import shown
-from benchmark.task import KINDS, Task, regression
-
-
-@dataclass(frozen=True, slots=True)
-class Dims:
-    """All that a model is told about the data.
-
-    Attributes:
-        widths: features of a step by modality: text, audio, vision, then further ones.
-        outputs: numbers to predict for a sample.
-        task: what the label means; `task.low` and `task.high` bound a regression.
-        vocabulary: number of token ids, 0 where the dataset has no tokens.
-        lengths: longest sequence of each modality and of the `tokens`.
-    """
-
-    widths: Mapping[str, int]
-    outputs: int = 1
-    task: Task = field(default_factory=lambda: regression(-3, 3))
-    vocabulary: int = 0
-    lengths: Mapping[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse widths that no dataset has."""
-        given = self.widths if isinstance(self.widths, Mapping) else {}
-        if tuple(given)[: len(MODALITIES)] != MODALITIES:
-            raise UserError(
-                f"Dims takes the widths as one mapping that begins with text, audio and vision, "
-                f"got {shown(self.widths)}; write Dims({{'text': 300, 'audio': 74, 'vision': 35}})"
-            )
-
-    @property
-    def text(self) -> int:
-        """Features of a text step; 0 where the text comes as tokens alone."""
-        return self.widths["text"]
-
-    @property
-    def audio(self) -> int:
-        """Features of an audio step."""
-        return self.widths["audio"]
-
-    @property
-    def vision(self) -> int:
-        """Features of a vision step."""
-        return self.widths["vision"]
-
-    @property
-    def extra(self) -> dict[str, int]:
-        """Widths of the modalities beyond text, audio and vision, by name."""
-        return further(self.widths)
-
-    @property
-    def inputs(self) -> tuple[int, int, int]:
-        """Widths of text, audio, vision."""
-        return self.text, self.audio, self.vision
+from benchmark.task import KINDS, MODALITIES, Dims, Task, regression
 
 
 class Output:

@@ -1,5 +1,6 @@
 """The doors through which code registers: our own folders, installed plugins, files of a user."""
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -14,6 +15,7 @@ from typing import Any
 
 from benchmark.errors import UserError, told
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("robustness", "baselines", "methods")
 EVALUATIONS = ("benchmark.evaluation", "benchmark.cost.evaluation")
 POINTS = "affectbench.models"  # the group of entry points
@@ -47,6 +49,19 @@ def _import(name: str) -> None:
         importlib.import_module(name)
     except Exception as error:
         _broken[name] = f"{type(error).__name__}: {told(error)}"
+
+
+def own_models() -> set[str]:
+    """Names of the models of this suite, read from their files: none is imported."""
+    found = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                if isinstance(node.func, ast.Name) and node.func.id == "register_model":
+                    found.add(ast.literal_eval(node.args[0]))
+    return found
 
 
 def broken_modules() -> dict[str, str]:

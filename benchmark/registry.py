@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from benchmark.build import build_model
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.naming import check_name
 from benchmark.plugins import (
     broken_modules,
@@ -19,6 +19,7 @@ from benchmark.plugins import (
 )
 from benchmark.records.measurements import OWN, Column, check_evaluation
 from benchmark.settings import RECIPE, RECIPES, TRAIN_FIELDS, UNTUNED, Declared
+from benchmark.task import Dims
 
 
 @dataclass(frozen=True)

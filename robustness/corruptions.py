@@ -9,14 +9,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims
 from benchmark.naming import check_name
 from benchmark.plugins import origin
 from benchmark.records.measurements import removal_name, removed
 from benchmark.registry import keep
+from benchmark.task import MODALITIES, Dims
 from robustness.missing import remove
 from robustness.reliance import removals
 from robustness.text import unknown_words, word_counts

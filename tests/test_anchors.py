@@ -11,8 +11,8 @@ from benchmark.batch import Batch, Stream
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import build, pad, tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
-from benchmark.model import Dims
 from benchmark.registry import create_model, get_model
+from benchmark.task import Dims
 from benchmark.training.predict import predict_batch
 
 

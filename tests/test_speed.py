@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.config import TrainConfig
 from benchmark.datasets.load import load_dataset
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import create_model, get_model
+from benchmark.task import MODALITIES, Dims
 from benchmark.training.batches import SplitBatches
 from benchmark.training.loop import run_epoch
 from benchmark.training.step import Step

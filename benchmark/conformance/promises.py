@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
-from benchmark.batch import MODALITIES, Batch
+from benchmark.batch import Batch
 from benchmark.config import TrainConfig
 from benchmark.conformance.tiny_data import (
     SCORE,
@@ -35,10 +35,10 @@ from benchmark.conformance.tiny_data import (
     tiny_dims,
 )
 from benchmark.errors import UserError, told, unknown
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import ModelEntry
 from benchmark.settings import PLAIN_ENCODERS
-from benchmark.task import Task, multiclass, multilabel, regression
+from benchmark.task import MODALITIES, Dims, Task, multiclass, multilabel, regression
 from benchmark.training.predict import predict_batch
 from benchmark.training.step import Step
 

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.build import build_model
 from benchmark.config import TrainConfig
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import ModelEntry
-from benchmark.task import Task, regression
+from benchmark.task import MODALITIES, Dims, Task, regression
 from benchmark.training.batches import SplitBatches
 from benchmark.training.step import Step
 

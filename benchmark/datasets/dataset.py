@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from benchmark.batch import Batch, Stream, further
-from benchmark.model import Dims
-from benchmark.task import Task
+from benchmark.task import Dims, Task, further
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.batch import Batch, Stream
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -31,8 +33,12 @@ class Sequences:
         """True on valid steps, bool `(N, L)`."""
         return np.arange(self.values.shape[1]) < self.lengths[:, None]
 
-    def stream(self) -> Stream:
+    def stream(self) -> "Stream":
         """The same as tensors."""
+        import torch  # imported late: what reads data alone needs no PyTorch
+
+        from benchmark.batch import Stream
+
         return Stream(torch.tensor(self.values), torch.from_numpy(self.mask))
 
 
@@ -128,8 +134,12 @@ class Split:
             self, **{part.name: _rows(getattr(self, part.name), index) for part in fields(self)}
         )
 
-    def batch(self, device: torch.device | str = "cpu", *, centre: float = 0.0) -> Batch:
+    def batch(self, device: "torch.device | str" = "cpu", *, centre: float = 0.0) -> "Batch":
         """The whole split as one batch on a device, its labels as deviations from `centre`."""
+        import torch
+
+        from benchmark.batch import Batch
+
         tokens = self.tokens
         batch = Batch(
             modalities={name: value.stream() for name, value in self.modalities.items()},

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.checks import refuse_broken
 from benchmark.datasets.dataset import SPLITS, Dataset, Split
 from benchmark.datasets.folds import SUFFIX, count_folds
@@ -18,6 +17,7 @@ from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import shown
+from benchmark.task import MODALITIES
 
 
 @dataclass(frozen=True, slots=True)

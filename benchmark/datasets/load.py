@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.checks import refuse_broken
 from benchmark.datasets.dataset import SPLITS, Dataset
 from benchmark.datasets.folds import count_folds, take_fold
@@ -16,6 +15,7 @@ from benchmark.datasets.synthetic import synthetic_source
 from benchmark.datasets.tokens import MAX_TOKENS
 from benchmark.errors import NotFound, UserError, unknown
 from benchmark.naming import shown
+from benchmark.task import MODALITIES
 
 DATA_VARIABLE = "AFFECTBENCH_DATA"
 

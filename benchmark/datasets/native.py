@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import SPLITS, Sequences, Split, Vocabulary
 from benchmark.datasets.files.regular import file_digest
 from benchmark.errors import UserError
 from benchmark.naming import check_name
 from benchmark.system.atomic import write_folder
-from benchmark.task import Task
+from benchmark.task import MODALITIES, Task
 
 FORMAT = "affectbench-1"
 

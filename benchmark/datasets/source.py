@@ -17,8 +17,7 @@ from benchmark.datasets.dataset import (
 )
 from benchmark.datasets.tokens import MAX_TOKENS, make_tokeniser
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims
-from benchmark.task import Task
+from benchmark.task import Dims, Task
 
 
 @dataclass(frozen=True)

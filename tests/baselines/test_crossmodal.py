@@ -12,9 +12,9 @@ from baselines.layers.crossmodal import (
 )
 from baselines.layers.recurrent import last_valid
 from baselines.mult import MulT
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import MODALITIES, Dims
 
 WIDTH = 6
 

@@ -11,8 +11,7 @@ from baselines.nhfnet import NHFNet
 from benchmark.batch import Batch, Stream
 from benchmark.conformance.tiny_data import LENGTHS, SCORE, WIDTHS, pad, tiny_batch
 from benchmark.errors import UserError
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 DIMS = Dims(WIDTHS, lengths=LENGTHS)
 SMALL = {"width": 8, "heads": 2, "layers": 1, "vertices": 3, "capsule": 4, "routing": 2}

@@ -10,7 +10,7 @@ from baselines.mag_bert import MAGBERT
 from baselines.mag_xlnet import MAGXLNet, last_place
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 DIMS = Dims({"text": 2, "audio": 1, "vision": 1}, vocabulary=20)
 SCRATCH = {"text_encoder": "scratch"}

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from baselines.mctn import MCTN, Decoder, KerasLSTM
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 DIMS = Dims({"text": 4, "audio": 3, "vision": 6})
 

@@ -7,9 +7,9 @@ from torch import nn
 from baselines.ef_lstm import EFLSTM
 from baselines.layers.memory import GatedMemory, with_previous
 from baselines.mfn import MFN, _cells, run_with_cells
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import MODALITIES, Dims
 
 DIMS = Dims({"text": 4, "audio": 3, "vision": 5})
 

@@ -10,7 +10,7 @@ from baselines.mmbt import MMBT
 from benchmark.batch import Batch
 from benchmark.conformance.tiny_data import tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 TINY = {
     **{"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},

@@ -8,7 +8,7 @@ import torch
 from baselines.raven import RAVEN, split_by_words
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 DIMS = Dims({"text": 4, "audio": 3, "vision": 2})
 SIZES = {"projection": 5, "cell": 4, "hidden": 6, "dropout": 0.0, "words": 5}

@@ -9,9 +9,10 @@ from baselines.layers.text import FINE_TUNING, TextEncoder
 from benchmark.config import PROTOCOLS
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import tiny_batch, tiny_dims
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import ModelEntry, get_model, list_models
 from benchmark.settings import RECIPE, RECIPES
+from benchmark.task import Dims
 from benchmark.training.predict import predict_batch
 
 ENTRIES = [entry for entry in list_models() if "text_encoder" in entry.parameters]

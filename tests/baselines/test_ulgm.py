@@ -7,8 +7,7 @@ from baselines.layers.ulgm import LabelGenerator, head_losses
 from baselines.self_mm import SelfMM
 from benchmark.conformance.tiny_data import tiny_batch, tiny_batches
 from benchmark.errors import UserError
-from benchmark.model import Dims
-from benchmark.task import multiclass, regression
+from benchmark.task import Dims, multiclass, regression
 
 WIDTHS = {"fusion": 3, "audio": 2}
 DIMS = Dims({"text": 7, "audio": 5, "vision": 9})

@@ -10,7 +10,7 @@ from benchmark import plugins
 from benchmark.batch import Batch
 from benchmark.conformance.promises import CHECKS, run_checks
 from benchmark.errors import UserError
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.registry import (
     ModelEntry,
     create_model,
@@ -21,7 +21,7 @@ from benchmark.registry import (
     register_evaluation,
     register_model,
 )
-from benchmark.task import multiclass
+from benchmark.task import Dims, multiclass
 
 GUIDE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
 PLUGIN = """

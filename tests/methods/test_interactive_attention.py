@@ -6,8 +6,7 @@ import torch
 from benchmark.batch import Stream
 from benchmark.conformance.tiny_data import steps, tiny_batch, tiny_batches
 from benchmark.errors import UserError
-from benchmark.model import Dims
-from benchmark.task import multiclass
+from benchmark.task import Dims, multiclass
 from methods.interactive_attention import InteractiveAttention, attend
 
 DIMS = Dims({"text": 7, "audio": 5, "vision": 9})

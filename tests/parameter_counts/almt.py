@@ -1,7 +1,6 @@
 """Verified sizes of ALMT beside its language model."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 DEEP = {"fusion_depth": 4}
 MOSI = Dims(

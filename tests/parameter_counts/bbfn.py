@@ -1,6 +1,6 @@
 """Verified size of BBFN beside its language model."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 UNUSED_NORMS = 2 * 2 * 40  # one in each stack of the reference, which ours leaves out
 COUNTS = [

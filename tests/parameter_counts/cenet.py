@@ -1,7 +1,6 @@
 """Verified sizes of CENET beside its language model."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 ENGLISH, CHINESE = 109_482_240, 102_267_648  # BERT with its pooler
 UNUSED = (3 + 5 + 6) * 768  # embeddings of sentiment, part of speech, polarity

@@ -1,6 +1,6 @@
 """Sizes of the CTC baselines: two verified modules and the verified model behind them."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 MODULES = 33_048 + 36_108  # audio 5 and vision 20 wide, 50 words
 COUNTS = [

@@ -1,6 +1,6 @@
 """Verified parameter counts of EF-LSTM."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 MOSI = {"hidden": 128, "layers": 4, "variant": "mmsa"}
 MOSEI = {"hidden": 256, "layers": 2, "variant": "mmsa"}

@@ -1,6 +1,6 @@
 """Verified parameter counts of GraphCAGE, and of MORAH, which adds none."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 MOSI = Dims(
     {"text": 300, "audio": 5, "vision": 20}, lengths={"text": 50, "audio": 375, "vision": 500}

@@ -1,6 +1,6 @@
 """Verified parameter counts of Graph-MFN."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 NAMES = (
     *("hidden_text", "hidden_audio", "hidden_vision", "memory", "node"),

@@ -1,7 +1,6 @@
 """Sizes of the interactive-attention model beside its language model, from its formula."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 NAME = "interactive-attention"
 MOSEI = {"vision_hidden": 32}

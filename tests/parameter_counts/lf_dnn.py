@@ -1,7 +1,6 @@
 """Verified sizes of LF-DNN."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 MOSI = {
     "text_hidden": 128,

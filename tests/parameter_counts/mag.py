@@ -1,7 +1,6 @@
 """Verified sizes of MAG-BERT and MAG-XLNet, language model included or not."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 BASE = {
     "text_encoder": "scratch",

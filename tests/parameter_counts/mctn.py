@@ -1,6 +1,6 @@
 """Sizes of MCTN, from its formula."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 COUNTS = [
     (

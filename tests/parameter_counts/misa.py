@@ -1,7 +1,6 @@
 """Verified sizes of MISA beside its language model, without what the references never use."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 SETTINGS = {"text_pooling": "mean", "variant": "mmsa"}
 ORIG = {"text_pooling": "mean"}

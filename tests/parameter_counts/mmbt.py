@@ -1,6 +1,6 @@
 """Size of MMBT's adaptation to audio and vision: a BERT, two maps and the output layer."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 BASE = {
     "text_encoder": "scratch",

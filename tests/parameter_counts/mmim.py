@@ -1,7 +1,6 @@
 """Verified sizes of MMIM beside its language model, bounds included."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 BOTH = {"bidirectional": True}
 COUNTS = [

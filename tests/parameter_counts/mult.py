@@ -1,6 +1,6 @@
 """Verified parameter counts of MulT."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 MOSI, MOSEI, SIMS = (
     Dims({"text": 768, "audio": 5, "vision": 20}),

@@ -1,6 +1,6 @@
 """Verified parameter count of NHFNet: the reference holds 49,920 more in gates it never uses."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 COUNTS = [
     (

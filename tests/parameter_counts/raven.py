@@ -1,6 +1,6 @@
 """Verified size of RAVEN."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 UNUSED_NORM = 2 * 50  # of vision, which the reference holds and never applies; ours leaves it out
 COUNTS = [

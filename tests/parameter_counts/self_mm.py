@@ -1,7 +1,6 @@
 """Verified sizes of Self-MM beside its language model."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 SIMS = {"vision_lstm": 64, "text_width": 64}
 COUNTS = [

@@ -1,7 +1,6 @@
 """Verified sizes of TETFN beside its language model."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 MOSEI = {"audio_lstm": 32, "vision_lstm": 32, "text_width": 64}
 SIMS = {

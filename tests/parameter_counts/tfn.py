@@ -1,7 +1,6 @@
 """Verified sizes of TFN."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 ORIG = {
     "audio_hidden": 4,

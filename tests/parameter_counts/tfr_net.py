@@ -1,6 +1,6 @@
 """Verified sizes of TFR-Net beside its language model."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 MOSI = Dims(
     {"text": 768, "audio": 5, "vision": 20}, lengths={"text": 50, "audio": 375, "vision": 500}

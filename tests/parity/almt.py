@@ -2,9 +2,9 @@
 
 import torch
 
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
+from benchmark.batch import Batch, Stream
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import linear
 

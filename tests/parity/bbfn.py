@@ -3,9 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import dims_of, linear
 

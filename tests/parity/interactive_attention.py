@@ -3,9 +3,10 @@
 import torch
 
 from baselines.layers.ulgm import FUSION, HEADS
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES
 from methods.interactive_attention import attend
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.self_mm import Samples

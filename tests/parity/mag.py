@@ -7,8 +7,9 @@ from transformers import BertConfig, BertModel, XLNetConfig, XLNetModel
 
 from baselines.layers.mag import AdaptationGate
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 
 GATE = {

@@ -4,8 +4,8 @@ import torch
 
 from benchmark.batch import Batch, Stream
 from benchmark.conformance.tiny_data import tiny_batches
-from benchmark.model import Dims
 from benchmark.registry import create_model
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import LSTM_WEIGHTS, linear
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from baselines.raven import RAVEN
 from benchmark.batch import Stream
-from benchmark.model import Dims
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import LSTM_WEIGHTS, linear, stored_inputs
 

@@ -5,9 +5,8 @@ from torch import Tensor
 
 from baselines.layers.ulgm import FUSION, HEADS, LabelGenerator, head_losses
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims
 from benchmark.registry import create_model
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 
 STREAMS = ("audio", "vision")

@@ -2,8 +2,8 @@
 
 import torch
 
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
+from benchmark.batch import Batch, Stream
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture
 
 LSTM_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.registry import create_model
-from benchmark.task import multilabel, regression
+from benchmark.task import Dims, multilabel, regression
 from tests.parity.harness import Fixture, Result, load_weights
 
 Feature = str | Callable[[Model, Output], Tensor]

@@ -3,9 +3,9 @@
 import torch
 
 from baselines.layers.ulgm import HEADS
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
+from benchmark.batch import Batch, Stream
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.mult import LETTERS, encoder
 from tests.parity.sequences import LSTM_WEIGHTS, linear

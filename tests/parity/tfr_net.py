@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from baselines.tfr_net import NO_DROPOUT, sources
-from benchmark.batch import MODALITIES, Stream
-from benchmark.model import Dims, Model
+from benchmark.batch import Stream
+from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.mult import LETTERS, encoder
 from tests.parity.sequences import linear

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.batch import MODALITIES
 from benchmark.config import PROTOCOLS, TrainConfig
 from benchmark.conformance.promises import BrokenPromise
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens, Vocabulary
 from benchmark.errors import UserError
 from benchmark.evaluation import EvaluationContext
 from benchmark.metrics import evaluate_metrics
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.records.measurements import Robustness
-from benchmark.task import multiclass, multilabel, regression
+from benchmark.task import MODALITIES, Dims, multiclass, multilabel, regression
 from benchmark.training.predict import predict
 from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
 from robustness.evaluation import prior_prediction, robustness

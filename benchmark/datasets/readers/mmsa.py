@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.checks import refuse_broken, refuse_overlap
 from benchmark.datasets.dataset import SPLITS, Integers, Sequences, Split, Tokens, Vocabulary
@@ -20,7 +19,7 @@ from benchmark.datasets.reader import Reader
 from benchmark.datasets.source import Source
 from benchmark.errors import UserError
 from benchmark.naming import visible
-from benchmark.task import Task, regression
+from benchmark.task import MODALITIES, Task, regression
 
 UNIMODAL = {"text": "T", "audio": "A", "vision": "V"}
 # BERT of either language: size of the vocabulary; padding, unknown, start, end and mask ids.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.dataset import Sequences, Split, Tokens, Vocabulary
 from benchmark.datasets.files.dataset_json import named, read_manifest
@@ -27,7 +26,7 @@ from benchmark.datasets.reader import Reader
 from benchmark.datasets.source import Source
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import check_name, clipped, shown
-from benchmark.task import Task
+from benchmark.task import MODALITIES, Task
 
 
 def is_native_folder(folder: Path) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.checks import refuse_labels
 from benchmark.datasets.dataset import SPLITS, Integers, Sequences, Split, Strings
@@ -24,7 +23,7 @@ from benchmark.datasets.source import Source
 from benchmark.datasets.tokens import split_words
 from benchmark.errors import UserError
 from benchmark.naming import check_name, shown
-from benchmark.task import Task
+from benchmark.task import MODALITIES, Task
 
 LEAST_COVERAGE = 0.5  # word vectors that know fewer of the training words are of another language
 WORD_VECTORS = "glove_subset"  # the sibling folder looked into when `word_vectors` names no other

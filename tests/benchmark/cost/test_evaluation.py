@@ -22,9 +22,9 @@ from benchmark.cost.workload import full_length, random_batch, training_steps
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from benchmark.datasets.load import load_dataset
 from benchmark.evaluation import EvaluationContext
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.registry import create_model, get_model
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 from benchmark.training.batches import SplitBatches
 
 CPU = torch.device("cpu")
