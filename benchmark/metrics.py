@@ -36,6 +36,14 @@ class MetricFunction(Protocol):
         ...
 
 
+class SampleFunction(Protocol):
+    """What a metric is the mean of."""
+
+    def __call__(self, *, label: ArrayLike, prediction: ArrayLike) -> Array:
+        """The value of every sample `(N,)`, NaN where one does not count."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """What tables, plots and model selection know of a metric.
@@ -51,6 +59,10 @@ class Metric:
         percent: shown times 100.
         centred: for a regression, computed on deviations from the neutral label.
         standard: part of every evaluation; the others are forms of older papers, on request.
+        samples: values of single samples whose mean it is; None where it is no such mean.
+        place: among the printed columns of its convention, from 1; 0 is in the CSV files only.
+        terminal: printed on the terminal too, where room is short.
+        pair: title of the one column that it shares with another metric where room is short.
     """
 
     name: str
@@ -63,6 +75,10 @@ class Metric:
     percent: bool = True
     centred: bool = False
     standard: bool = True
+    samples: SampleFunction | None = None
+    place: int = 0
+    terminal: bool = False
+    pair: str = ""
 
 
 METRICS: dict[str, Metric] = {}
@@ -106,6 +122,29 @@ def evaluate_metrics(
         own_label, own_prediction = shifted if metric.centred else (truth, guess)
         values[metric.key] = metric.function(label=own_label, prediction=own_prediction)
     return values
+
+
+def sample_scores(
+    metric: Metric, *, label: ArrayLike, prediction: ArrayLike, neutral: float = 0.0
+) -> Floats:
+    """The values of single samples `(N,)` whose mean the metric is, NaN where one does not count.
+
+    Args:
+        metric: with `samples`.
+        label: `(N,)`, or `(N, C)` for multilabel.
+        prediction: `(N,)` for a regression, logits `(N, C)` otherwise.
+        neutral: label of a regression that signs and classes are about.
+
+    Raises:
+        UserError: the metric is no such mean, the shapes do not fit or a value is not allowed.
+    """
+    if metric.samples is None:
+        raise UserError(f"{metric.name} is no mean over samples")
+    truth, guess = np.asarray(label), np.asarray(prediction)
+    if metric.centred and neutral:
+        truth, guess = truth - neutral, guess - neutral
+    truth, guess = _ARRAYS[metric.convention](truth, guess)
+    return np.asarray(metric.samples(label=truth, prediction=guess), np.float64)
 
 
 def refuse_impossible(
@@ -154,7 +193,7 @@ def _standard(task: "Task") -> list[Metric]:
 
 
 def _metric(
-    symbol: str, convention: str, **facts: bool
+    symbol: str, convention: str, **facts: Any
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Check the arrays before the call and enter the function in `METRICS`."""
 
@@ -175,6 +214,23 @@ def _metric(
             **facts,
         )
         return checked
+
+    return register
+
+
+def _mean_metric(
+    symbol: str, convention: str, **facts: Any
+) -> Callable[[SampleFunction], MetricFunction]:
+    """Enter the mean of what a function says of single samples."""
+
+    def register(samples: SampleFunction) -> MetricFunction:
+        @wraps(samples)
+        def average(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+            values = np.asarray(samples(label=label, prediction=prediction), np.float64)
+            counted = values[~np.isnan(values)]
+            return float(counted.mean()) if len(counted) else None
+
+        return _metric(symbol, convention, samples=samples, **facts)(average)
 
     return register
 
@@ -233,6 +289,10 @@ _ARRAYS: dict[str, Callable[[ArrayLike, ArrayLike], tuple[Array, Floats]]] = {
 }
 
 
+def _same(truth: Array, predicted: Array) -> Array:
+    return np.asarray(truth == predicted)
+
+
 def _agreement(truth: Array, predicted: Array) -> float | None:
     return float((truth == predicted).mean()) if len(truth) else None
 
@@ -281,61 +341,62 @@ def _signs(label: ArrayLike, prediction: ArrayLike, split: str) -> tuple[Array, 
     return truth > 0, guess > 0
 
 
-@_metric("MAE", "mosi", higher_is_better=False, percent=False)
-def mae(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("MAE", "mosi", higher_is_better=False, percent=False, place=7, terminal=True)
+def mae(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean absolute error of the values as they are, not clipped."""
-    return float(np.abs(np.subtract(prediction, label)).mean())
+    return np.abs(np.subtract(prediction, label))
 
 
-@_metric("MSE", "mosi", higher_is_better=False, percent=False)
-def mse(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("MSE", "mosi", higher_is_better=False, percent=False)
+def mse(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean squared error of the values as they are, not clipped."""
-    return float(np.square(np.subtract(prediction, label)).mean())
+    return np.square(np.subtract(prediction, label))
 
 
-@_metric("Corr", "mosi", percent=False)
+@_metric("Corr", "mosi", percent=False, place=8, terminal=True)
 def corr(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Pearson correlation of the values as they are; undefined if either side is constant."""
     return _pearson(np.asarray(label), np.asarray(prediction))
 
 
-@_metric("Acc-7", "mosi", centred=True)
-def acc7(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-7", "mosi", centred=True, place=5, terminal=True)
+def acc7(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-3, 3] and rounded half to even, agree."""
-    return _agreement(_rounded(label, 3), _rounded(prediction, 3))
+    return _same(_rounded(label, 3), _rounded(prediction, 3))
 
 
-@_metric("Acc-5", "mosi", centred=True)
-def acc5(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-5", "mosi", centred=True, place=6)
+def acc5(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-2, 2] and rounded half to even, agree."""
-    return _agreement(_rounded(label, 2), _rounded(prediction, 2))
+    return _same(_rounded(label, 2), _rounded(prediction, 2))
 
 
-@_metric("Acc-3", "mosi", centred=True)
-def acc3(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-3", "mosi", centred=True)
+def acc3(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose values, clipped to [-1, 1] and rounded half to even, agree."""
-    return _agreement(_rounded(label, 1), _rounded(prediction, 1))
+    return _same(_rounded(label, 1), _rounded(prediction, 1))
 
 
-@_metric("Acc-2 (-/0+)", "mosi", centred=True)
-def acc2_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2 (-/0+)", "mosi", centred=True, place=1, terminal=True, pair="Acc-2")
+def acc2_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of all samples on the right side, negative or not; 0 is non-negative."""
-    return _agreement(*_signs(label, prediction, "neg_nonneg"))
+    return _same(*_signs(label, prediction, "neg_nonneg"))
 
 
-@_metric("F1 (-/0+)", "mosi", centred=True)
+@_metric("F1 (-/0+)", "mosi", centred=True, place=3, terminal=True, pair="F1")
 def f1_neg_nonneg(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of negative and non-negative, weighted by their frequency in the truth."""
     return _weighted_f1(*_signs(label, prediction, "neg_nonneg"))
 
 
-@_metric("Acc-2 (-/+)", "mosi", centred=True)
-def acc2_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2 (-/+)", "mosi", centred=True, place=2, pair="Acc-2")
+def acc2_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share on the right side among samples whose label is not 0; a prediction of 0 is negative."""
-    return _agreement(*_signs(label, prediction, "neg_pos"))
+    truth, guess = np.asarray(label), np.asarray(prediction)
+    return np.where(truth != 0, (truth > 0) == (guess > 0), np.nan)
 
 
-@_metric("F1 (-/+)", "mosi", centred=True)
+@_metric("F1 (-/+)", "mosi", centred=True, place=4, pair="F1")
 def f1_neg_pos(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of negative and positive where the label is not 0, weighted by frequency in the truth."""
     return _weighted_f1(*_signs(label, prediction, "neg_pos"))
@@ -353,10 +414,10 @@ def f1_neg_pos_pred_weighted(*, label: ArrayLike, prediction: ArrayLike) -> floa
     return _weighted_f1(*_signs(label, prediction, "neg_pos"), by_prediction=True)
 
 
-@_metric("Acc-2 (-0/+)", "mosi", centred=True, standard=False)
-def acc2_nonpos_pos(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2 (-0/+)", "mosi", centred=True, standard=False)
+def acc2_nonpos_pos(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of all samples on the right side, positive or not; 0 is non-positive (MulT's flag)."""
-    return _agreement(*_signs(label, prediction, "nonpos_pos"))
+    return _same(*_signs(label, prediction, "nonpos_pos"))
 
 
 @_metric("F1 (-0/+)", "mosi", centred=True, standard=False)
@@ -397,39 +458,39 @@ def _clipped(label: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:
     return np.clip(np.asarray(label), -1, 1), np.clip(np.asarray(prediction), -1, 1)
 
 
-@_metric("MAE", "sims", higher_is_better=False, percent=False)
-def sims_mae(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("MAE", "sims", higher_is_better=False, percent=False, place=5, terminal=True)
+def sims_mae(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Mean absolute error of the values clipped to [-1, 1]."""
     truth, guess = _clipped(label, prediction)
-    return float(np.abs(guess - truth).mean())
+    return np.abs(guess - truth)
 
 
-@_metric("Corr", "sims", percent=False)
+@_metric("Corr", "sims", percent=False, place=6, terminal=True)
 def sims_corr(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Pearson correlation of the values clipped to [-1, 1]; undefined if either is constant."""
     return _pearson(*_clipped(label, prediction))
 
 
-@_metric("Acc-5", "sims", centred=True)
-def sims_acc5(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-5", "sims", centred=True, place=3, terminal=True)
+def sims_acc5(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples in the right one of five bins: up to -0.7, -0.1, 0.1, 0.7 and above."""
     edges = (-0.7, -0.1, 0.1, 0.7)
-    return _agreement(_bins(label, *edges), _bins(prediction, *edges))
+    return _same(_bins(label, *edges), _bins(prediction, *edges))
 
 
-@_metric("Acc-3", "sims", centred=True)
-def sims_acc3(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-3", "sims", centred=True, place=4)
+def sims_acc3(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples in the right one of three bins: up to -0.1, up to 0.1 and above."""
-    return _agreement(_bins(label, -0.1, 0.1), _bins(prediction, -0.1, 0.1))
+    return _same(_bins(label, -0.1, 0.1), _bins(prediction, -0.1, 0.1))
 
 
-@_metric("Acc-2", "sims", centred=True)
-def sims_acc2(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc-2", "sims", centred=True, place=1, terminal=True)
+def sims_acc2(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples on the right side, up to 0 or above; 0 is negative."""
-    return _agreement(_bins(label, 0), _bins(prediction, 0))
+    return _same(_bins(label, 0), _bins(prediction, 0))
 
 
-@_metric("F1", "sims", centred=True)
+@_metric("F1", "sims", centred=True, place=2, terminal=True)
 def sims_f1(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of the two classes of `sims_acc2`, weighted by their frequency in the truth."""
     return _weighted_f1(_bins(label, 0), _bins(prediction, 0))
@@ -439,25 +500,25 @@ def _decide(label: ArrayLike, prediction: ArrayLike) -> tuple[Array, Array]:
     return np.asarray(label), np.asarray(prediction).argmax(axis=1)
 
 
-@_metric("Acc", "multiclass")
-def accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Acc", "multiclass", place=1, terminal=True)
+def accuracy(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples whose largest logit is the label's; the first one of equals."""
-    return _agreement(*_decide(label, prediction))
+    return _same(*_decide(label, prediction))
 
 
-@_metric("wF1", "multiclass")
+@_metric("wF1", "multiclass", place=2, terminal=True)
 def f1_weighted(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """F1 of the classes, weighted by their frequency in the truth."""
     return _weighted_f1(*_decide(label, prediction))
 
 
-@_metric("mF1", "multiclass")
+@_metric("mF1", "multiclass", place=3, terminal=True)
 def f1_macro(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Plain mean of the F1 of every class that occurs in the truth or in the prediction."""
     return float(_f1_by_class(*_decide(label, prediction))[0].mean())
 
 
-@_metric("bAcc", "multiclass")
+@_metric("bAcc", "multiclass", place=4, terminal=True)
 def balanced_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Plain mean of the share found of every class that occurs in the truth."""
     truth, predicted = _decide(label, prediction)
@@ -557,41 +618,41 @@ def _mean_defined(scores: Floats) -> float | None:
     return float(defined.mean()) if len(defined) else None
 
 
-@_metric("Acc", "multilabel")
+@_metric("Acc", "multilabel", place=1, terminal=True)
 def multilabel_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the share of samples decided rightly."""
     return _average(label, prediction, "accuracy")
 
 
-@_metric("wF1", "multilabel")
+@_metric("wF1", "multilabel", place=2, terminal=True)
 def multilabel_f1_weighted(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the F1 of present and absent, weighted by frequency in the truth."""
     return _average(label, prediction, "f1_weighted")
 
 
-@_metric("mF1", "multilabel")
+@_metric("mF1", "multilabel", place=3, terminal=True)
 def multilabel_f1_macro(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean F1 of `present` over the labels that occur in the truth or in the prediction."""
     return _average(label, prediction, "f1")
 
 
-@_metric("WA", "multilabel")
+@_metric("WA", "multilabel", place=4, terminal=True)
 def multilabel_weighted_accuracy(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the mean of true positive and true negative rate."""
     return _average(label, prediction, "weighted_accuracy")
 
 
-@_metric("AUROC", "multilabel")
+@_metric("AUROC", "multilabel", place=5, terminal=True)
 def multilabel_auroc(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
     """Mean over the labels of the area under the ROC curve."""
     return _mean_defined(per_label(label=label, prediction=prediction)["auroc"])
 
 
-@_metric("Exact", "multilabel")
-def multilabel_exact(*, label: ArrayLike, prediction: ArrayLike) -> float | None:
+@_mean_metric("Exact", "multilabel", place=6)
+def multilabel_exact(*, label: ArrayLike, prediction: ArrayLike) -> Array:
     """Share of samples with every label right."""
     truth, guess = np.asarray(label, bool), np.asarray(prediction) > 0
-    return float((truth == guess).all(axis=1).mean())
+    return np.asarray(_same(truth, guess).all(axis=1))
 
 
 @_metric("Subset", "multilabel", standard=False)

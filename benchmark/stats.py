@@ -7,6 +7,7 @@ finite: a cell that failed or an undefined metric is left out by the caller, who
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def t_interval(values: ArrayLike, *, level: float = 0.95) -> Interval | None:
     if len(scores) < 2:
         return None
     error = float(scores.std(ddof=1)) / len(scores) ** 0.5
-    reach = float(stats.t.ppf((1 + level) / 2, len(scores) - 1)) * error
+    reach = _t_quantile((1 + level) / 2, len(scores) - 1) * error
     centre = float(scores.mean())
     return Interval(centre - reach, centre + reach)
 
@@ -164,15 +165,35 @@ def permutation_test(
     sums: Floats = np.bincount(_codes(groups, len(difference)), weights=difference).astype(
         np.float64
     )
-    if 2 ** len(sums) <= repetitions:
-        patterns = int(2 ** len(sums))
-        signs = 2 * (np.arange(patterns)[:, None] >> np.arange(len(sums)) & 1) - 1
-        return _as_extreme(sums, signs) / patterns
-    extreme, block = 0, 1000
+    (p_value,) = permutation_tests(sums[None], generator=generator, repetitions=repetitions)
+    return float(p_value)
+
+
+def permutation_tests(
+    differences: ArrayLike, *, generator: np.random.Generator, repetitions: int = 10_000
+) -> Floats:
+    """The p-values of `permutation_test` for several tests at once, `(tests,)`.
+
+    Args:
+        differences: of paired scores, `(tests, pairs)`; all tests share the sign patterns.
+        generator: the only source of randomness.
+        repetitions: random patterns, where not all are tried.
+
+    Raises:
+        UserError: there is no pair, or a difference is not finite.
+    """
+    sums = _finite(differences)
+    if sums.ndim != 2 or not sums.shape[1]:
+        raise UserError(f"differences must be (tests, pairs) of a pair at least, got {sums.shape}")
+    count = sums.shape[1]
+    if 2**count <= repetitions:
+        signs = _all_signs(count)
+        return np.asarray(_as_extreme(sums, signs) / len(signs), np.float64)
+    extreme, block = np.zeros(len(sums), np.int64), 1000
     for start in range(0, repetitions, block):
         size = min(block, repetitions - start)
-        extreme += _as_extreme(sums, generator.choice((-1, 1), size=(size, len(sums))))
-    return (extreme + 1) / (repetitions + 1)
+        extreme += _as_extreme(sums, generator.choice((-1.0, 1.0), size=(size, count)))
+    return np.asarray((extreme + 1) / (repetitions + 1), np.float64)
 
 
 def sign_test(first: ArrayLike, second: ArrayLike) -> float:
@@ -267,6 +288,11 @@ def _difference(first: ArrayLike, second: ArrayLike) -> Floats:
     return one - other
 
 
+@lru_cache(maxsize=256)
+def _t_quantile(share: float, freedom: int) -> float:
+    return float(stats.t.ppf(share, freedom))
+
+
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise UserError(f"a confidence level lies between 0 and 1, got {level}")
@@ -297,8 +323,17 @@ def _percentiles(draws: list[float | None], level: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def _as_extreme(sums: Floats, signs: Array) -> int:
-    """Sign patterns `(patterns, groups)` whose total is no nearer to 0 than the observed one."""
+@lru_cache(maxsize=2)
+def _all_signs(count: int) -> Floats:
+    """Every pattern of signs, `(2 ** count, count)`."""
+    return np.asarray(2.0 * (np.arange(2**count)[:, None] >> np.arange(count) & 1) - 1)
+
+
+def _as_extreme(sums: Floats, signs: Floats) -> NDArray[np.int64]:
+    """Of each test `(tests, groups)` the sign patterns `(patterns, groups)` that are as extreme.
+
+    Their total is no nearer to 0 than the observed one.
+    """
     # Without the margin, patterns equal to the observed one are lost to rounding.
-    margin = 1e-12 * float(np.abs(sums).sum())
-    return int((np.abs(signs @ sums) >= abs(sums.sum()) - margin).sum())
+    least = np.abs(sums.sum(axis=1)) - 1e-12 * np.abs(sums).sum(axis=1)
+    return np.asarray((np.abs(signs @ sums.T) >= least).sum(axis=0))

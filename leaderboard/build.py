@@ -12,6 +12,7 @@ from leaderboard.columns import (
     measured_columns,
     score_columns,
 )
+from leaderboard.extent import unit_of
 from leaderboard.grouping import comparable
 from leaderboard.names import Names
 from leaderboard.notes import left_out, make_notes
@@ -51,16 +52,17 @@ def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: 
     columns = [*score_columns(convention), *measured_columns(records)]
     hardware = _main_hardware(records)
     rows = make_rows(pairs, columns, hardware, selection, names)
-    folds = _count_folds(records)
-    unit = "fold" if folds else "seed"
     training = _training_devices(records)
+    unit = unit_of(row.extent for row in rows if row.records)
     notes += make_notes(pairs, rows, columns, unit)
     notes += left_out(left)
     ranked = [column for column in columns if column.split != "valid"]
     if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
         ranked = [column for column in ranked if column.key not in TRAINING_TIMES]
         notes.append("Models were trained on different devices: training times are not ranked.")
-    marks, significance = rank(ranked, rows, unit)
+    marks, significance, comparisons = rank(
+        ranked, rows, table=name, unit="fold" if unit == "fold" else "seed"
+    )
     return Table(
         id=name,
         dataset=cell.dataset,
@@ -74,20 +76,19 @@ def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: 
         training=training,
         notes=tuple(notes),
         marks=marks,
+        comparisons=tuple(comparisons),
         significance=significance,
         harness=cell.harness,
         current=cell.harness == current,
-        folds=folds,
+        folds=_count_folds(pairs),
     )
 
 
-def _count_folds(records: Sequence[Record]) -> int:
-    """The folds that there are records of; a seed a fold where records do not name it."""
-    cells = [record.cell for record in records if record.cell.part == "score"]
-    if any(cell.fold is not None for cell in cells):
-        return len({cell.fold for cell in cells if cell.fold is not None})
-    crossed = any(record.cell.dataset.endswith(FOLDED) for record in records)
-    return max(1, len({cell.seed for cell in cells})) if crossed else 0
+def _count_folds(runs: Sequence[Run]) -> int:
+    """The folds that there are scores of, of a cross-validated dataset one at least; else 0."""
+    found = {run.fold for run in runs if run.record.cell.seeded} - {None}
+    crossed = any(run.record.cell.dataset.endswith(FOLDED) for run in runs)
+    return max(len(found), int(crossed))
 
 
 def _one_suite(pairs: list[Run]) -> tuple[list[Run], list[str]]:

@@ -11,29 +11,6 @@ from leaderboard.table import VALID, Column, Place, Run, Split
 from robustness.reliance import EXACT
 from robustness.scores import Summary
 
-MAIN = {
-    "mosi": (
-        *("acc2_neg_nonneg", "acc2_neg_pos", "f1_neg_nonneg", "f1_neg_pos"),
-        *("acc7", "acc5", "mae", "corr"),
-    ),
-    "sims": ("acc2", "f1", "acc5", "acc3", "mae", "corr"),
-    "multiclass": ("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy"),
-    "multilabel": ("accuracy", "f1_weighted", "f1_macro", "weighted_accuracy", "auroc", "exact"),
-}
-# Of these the terminal has room for.
-SHOWN = {
-    "mosi": ("acc2_neg_nonneg", "f1_neg_nonneg", "acc7", "mae", "corr"),
-    "sims": ("acc2", "f1", "acc5", "mae", "corr"),
-    "multiclass": MAIN["multiclass"],
-    "multilabel": ("accuracy", "f1_weighted", "f1_macro", "weighted_accuracy", "auroc"),
-}
-# Printed in one column, `-/0+ / -/+`, where space is short.
-PAIRS = {
-    "mosi": {
-        "Acc-2": ("acc2_neg_nonneg", "acc2_neg_pos"),
-        "F1": ("f1_neg_nonneg", "f1_neg_pos"),
-    }
-}
 SELECTION = {
     "mosi": ("regression", "mae"),
     "sims": ("regression", "mae"),
@@ -49,11 +26,7 @@ def find_convention(records: Iterable[Record]) -> str:
 
 def score_columns(convention: str) -> list[Column]:
     """Every standard metric on the test split, the printed ones first; then on validation."""
-    order = MAIN.get(convention, ())
-    metrics = sorted(
-        _metrics(convention),
-        key=lambda metric: order.index(metric.key) if metric.key in order else len(order),
-    )
+    metrics = sorted(_metrics(convention), key=lambda metric: metric.place or len(METRICS))
     splits: tuple[Split, ...] = ("test", "valid")
     return [
         Column(
@@ -65,7 +38,8 @@ def score_columns(convention: str) -> list[Column]:
             read=partial(_score, name=metric.key, split=split),
             decimals=1 if metric.percent else 3,
             percent=metric.percent,
-            places=_score_places(metric, convention) if split == "test" else (),
+            places=_score_places(metric) if split == "test" else (),
+            pair=metric.pair if split == "test" else "",
             split=split,
         )
         for split in splits
@@ -177,10 +151,10 @@ def _metrics(convention: str) -> list[Metric]:
     ]
 
 
-def _score_places(metric: Metric, convention: str) -> tuple[Place, ...]:
-    if metric.key not in MAIN.get(convention, ()):
+def _score_places(metric: Metric) -> tuple[Place, ...]:
+    if not metric.place:
         return ()
-    return ("page", "terminal", "paper") if metric.key in SHOWN[convention] else ("page", "paper")
+    return ("page", "terminal", "paper") if metric.terminal else ("page", "paper")
 
 
 def _score(run: Run, name: str, split: str) -> float | None:

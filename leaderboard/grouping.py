@@ -53,7 +53,7 @@ def once(records: Iterable[Source]) -> list[Run]:
 
 
 def identity(cell: Cell) -> str:
-    """What the seeds and the cost of a row have in common."""
+    """What the runs and the cost of a row have in common."""
     parts = [cell.model, cell.kind, cell.variant, cell.settings, cell.config, cell.source]
     return _plain([*parts, cell.threads])
 

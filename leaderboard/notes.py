@@ -4,16 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.records.measurements import SLOW
 from benchmark.records.record import Record
 from leaderboard.table import Column, Row, Run
-
-SLOW = 1.25  # as in benchmark.cost.quiet
 
 
 def make_notes(
     pairs: Sequence[Run], rows: Sequence[Row], columns: Sequence[Column], unit: str
 ) -> list[str]:
-    """All notes of a table whose runs differ in `unit`, a seed or a fold."""
+    """All notes of a table whose runs differ in `unit`: seed, fold, or both in `run`."""
     records = [record for _, record in pairs]
     notes = []
     others = sorted({name for row in rows for name in row.elsewhere})
@@ -82,10 +81,10 @@ def _twins(rows: Sequence[Row], columns: Sequence[Column], unit: str) -> list[st
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for row in rows:
         scores = tuple(
-            (column.key, seed, value)
+            (column.key, run, value)
             for column in columns
             if column.group == "score" and column.split == "test" and column.key in row.entries
-            for seed, value, _ in row.entries[column.key].scores
+            for run, value, _ in row.entries[column.key].scores
         )
         if row.ranked and scores:
             alike[scores].append(row.label)

@@ -4,39 +4,46 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.stats import holm, permutation_test
+from leaderboard import comparisons
+from leaderboard.comparisons import Comparison, Unit, compare
 from leaderboard.numbers import number
 from leaderboard.table import Column, Entry, Mark, Row
 
 LEVEL = 0.05
-LEAST_SEEDS = 5
+LEAST_RUNS = 5
+Marks = dict[tuple[str, str], Mark]
 
 
 def rank(
-    columns: Sequence[Column], rows: Sequence[Row], unit: str = "seed"
-) -> tuple[dict[tuple[str, str], Mark], str]:
-    """Standing of every entry, and the sentence that explains † or its absence.
+    columns: Sequence[Column], rows: Sequence[Row], *, table: str = "", unit: Unit = "seed"
+) -> tuple[Marks, str, list[Comparison]]:
+    """Standing of every entry, the sentence that explains † or its absence, and all comparisons.
 
-    Values that print alike share their place; where all do, none is marked. A row is ranked in a
-    column if it was trained, each of its seeds has a result, and the value is defined for each.
+    Values that print alike share their place; where all do, none is marked.
+
+    Args:
+        columns: to rank.
+        rows: of one table.
+        table: its id.
+        unit: what the runs of a row differ in.
 
     Returns:
         (row label, column key) -> mark of the entries that have one; the sentence, empty where
-        there are fewer than five seeds or folds.
+        there are fewer than five seeds or folds; the comparisons that † follows from.
     """
-    marks: dict[tuple[str, str], Mark] = {}
+    marks: Marks = {}
+    compared: list[Comparison] = []
     sentences: dict[bool, str] = {}  # by whether any † is given; the first speaks for all columns
     for column in columns:
-        ranked = sorted(
-            ((row, entry) for row in rows if (entry := _complete(row, column)) is not None),
-            key=lambda pair: _worse(column, pair[1]),
-        )
+        ranked = ranked_rows(column, rows)
         if len(ranked) < 2:
             continue
+        family = _compare(table, column, ranked, unit) if column.of_runs else []
+        compared += family
         shown = list(dict.fromkeys(number(column, entry.mean) for _, entry in ranked))
         if len(shown) == 1:
             continue
-        similar, sentence = _similar(ranked, unit) if column.of_runs else (set(), "")
+        similar, sentence = _similar(family, len(ranked) - 1, unit)
         if sentence and "page" in column.places:
             sentences.setdefault(sentence.startswith("†"), sentence)
         for row, entry in ranked:
@@ -45,7 +52,16 @@ def rank(
                 marks[row.label, column.key] = Mark(
                     "best" if place == 0 else "second" if place == 1 else "", row.label in similar
                 )
-    return marks, " ".join(sentences.values())
+    return marks, " ".join(sentences.values()), compared
+
+
+def ranked_rows(column: Column, rows: Sequence[Row]) -> list[tuple[Row, Entry]]:
+    """The rows that are ranked in a column, the best first.
+
+    A row is if it was trained, each of its runs has a result, and the value is defined for each.
+    """
+    complete = [(row, entry) for row in rows if (entry := _complete(row, column)) is not None]
+    return sorted(complete, key=lambda pair: _worse(column, pair[1]))
 
 
 def _complete(row: Row, column: Column) -> Entry | None:
@@ -61,41 +77,37 @@ def _worse(column: Column, entry: Entry) -> float:
     return -value if column.higher_is_better else value
 
 
-def _similar(ranked: Sequence[tuple[Row, Entry]], unit: str) -> tuple[set[str], str]:
-    """Labels of models whose paired difference to the best over common seeds is not significant.
+def _compare(
+    table: str, column: Column, ranked: Sequence[tuple[Row, Entry]], unit: Unit
+) -> list[Comparison]:
+    """The best row against each of the others over the runs that both have."""
+    (best, entry), *others = ranked
+    own = {run: value for run, value, _ in entry.scores}
+    pairs = {
+        row.label: np.array([(own[run], v) for run, v, _ in other.scores if run in own])
+        for row, other in others
+    }
+    return compare(table, column.metric, column.split, best.label, unit, pairs)
 
-    Source: permutation tests, adjusted for their number (Holm, 1979). Nothing is marked unless
-    every model could be tested and the test could reach significance at all: an unmarked model
-    would look different from the best without any evidence.
+
+def _similar(family: Sequence[Comparison], others: int, unit: Unit) -> tuple[set[str], str]:
+    """Labels of models whose paired difference to the best over common runs is not significant.
+
+    Nothing is marked unless every model could be tested and the test could reach significance at
+    all: an unmarked model would look different from the best without any evidence.
     """
-    (_, best), *others = ranked
-    own = {seed: value for seed, value, _ in best.scores}
-    pairs = [
-        [(own[seed], value) for seed, value, _ in entry.scores if seed in own]
-        for _, entry in others
-    ]
-    fewest = min(len(pair) for pair in pairs)
-    if fewest < LEAST_SEEDS:
+    test = comparisons.TEST
+    fewest = min((comparison.count for comparison in family), default=0)
+    if len(family) < others or fewest < LEAST_RUNS:
         return set(), ""
-    smallest = len(pairs) * 2 / 2**fewest
+    smallest = others * test.least(fewest)
     if smallest > LEVEL:
         return set(), (
-            f"No † is given: with {fewest} common {unit}s and {len(pairs) + 1} models the smallest "
+            f"No † is given: with {fewest} common {unit}s and {others + 1} models the smallest "
             f"possible p-value of a paired test over {unit}s is {min(smallest, 1):.2g}, so that no "
             f"difference to the best could be significant."
         )
-    p_values = holm(
-        [
-            permutation_test(
-                [first for first, _ in pair],
-                [second for _, second in pair],
-                generator=np.random.default_rng(0),
-            )
-            for pair in pairs
-        ]
-    )
-    alike = {row.label for (row, _), p in zip(others, p_values, strict=True) if p > LEVEL}
-    return alike, (
-        f"† marks models whose difference to the best of the column is not significant (paired "
-        f"permutation test over {unit}s, Holm-adjusted, 5 %)."
+    return {comparison.second for comparison in family if comparison.adjusted > LEVEL}, (
+        f"† marks models whose difference to the best of the column is not significant "
+        f"({test.name} over {unit}s, Holm-adjusted, {100 * LEVEL:g} %)."
     )

@@ -8,10 +8,11 @@ from benchmark.system.atomic import write_text
 from leaderboard.build import build_tables
 from leaderboard.names import Names
 from leaderboard.plots.draw import write_plots
-from leaderboard.render.csv import csv_text, sources, tidy
+from leaderboard.render.csv import comparisons, csv_text, sources, tidy
 from leaderboard.render.latex import latex
 from leaderboard.render.markdown import markdown
 from leaderboard.runs import FIELDS, to_rows
+from leaderboard.samples import compare_samples
 from leaderboard.table import Run, Source, Table
 
 
@@ -68,9 +69,11 @@ def _texts(
         name: [path.relative_to(output).as_posix() for path in files if path.suffix == ".png"]
         for name, files in plots.items()
     }
+    over_samples = [comparison for table in tables for comparison in compare_samples(table)]
     return {
         "leaderboard.md": markdown(tables, images),
         "leaderboard.csv": tidy(tables),
+        "comparisons.csv": comparisons(tables, over_samples),
         "runs.csv": csv_text(to_rows(pairs), FIELDS),
         "leaderboard.tex": latex(tables, deviations=deviations),
         "leaderboard.sources.json": sources(tables, output),

@@ -1,4 +1,4 @@
-"""The rows of a table: seeds and costs of one model with one choice of settings."""
+"""The rows of a table: runs and costs of one model with one choice of settings."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -93,7 +93,7 @@ def _entries(pairs: Sequence[Run], columns: Sequence[Column]) -> dict[str, Entry
     entries = {}
     for column in columns:
         scores = [
-            (run.record.cell.seed, value, run.path)
+            (run.pairing, value, run.path)
             for run in pairs
             if run.record.status == "done" and (value := column.read(run)) is not None
         ]
@@ -104,10 +104,10 @@ def _entries(pairs: Sequence[Run], columns: Sequence[Column]) -> dict[str, Entry
 
 def _oracle(pairs: Sequence[Run], columns: Sequence[Column]) -> Row | None:
     """The best possible score, where records know it; all know the same one."""
-    for path, record in pairs:
-        accuracy = record.measurements.accuracy
+    for run in pairs:
+        accuracy = run.record.measurements.accuracy
         entries = {
-            column.key: Entry(((record.cell.seed, best, path),))
+            column.key: Entry(((run.pairing, best, run.path),))
             for column in columns
             if accuracy is not None
             and column.group == "score"

@@ -8,10 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 from benchmark.records.record import Record
 from benchmark.stats import Interval, mean, standard_deviation, t_interval
+from leaderboard.comparisons import Comparison
+from leaderboard.extent import Extent, Unit, several, unit_of
 from robustness.scores import Scores, score
 
 Source = tuple[Path, Record]
 Split = Literal["", "valid", "test"]
+Pairing = tuple[int | None, int]  # fold and seed, by which runs of two rows are pairs
 Place = Literal["page", "terminal", "paper", "missing"]
 VALID = "valid."  # begins the keys of scores on the validation split
 FOLDED = "@folds"  # ends the name of a cross-validated dataset
@@ -31,6 +34,17 @@ class Run(_Source):
     def of(source: Source) -> "Run":
         """The same with room for what follows from it."""
         return source if isinstance(source, Run) else Run(*source)
+
+    @property
+    def fold(self) -> int | None:
+        """Its fold where the dataset is cross-validated; earlier records had one for each seed."""
+        cell = self.record.cell
+        return cell.seed if cell.fold is None and cell.dataset.endswith(FOLDED) else cell.fold
+
+    @property
+    def pairing(self) -> Pairing:
+        """Which runs of other rows it can be compared with."""
+        return self.fold, self.record.cell.seed
 
     @cached_property
     def robustness(self) -> Scores | None:
@@ -58,6 +72,7 @@ class Column:
             where there is none.
         split: whose samples it is about; empty for costs.
         timed: measured alone, once for a row and a machine.
+        pair: title of the one column that it shares with another where room is short.
     """
 
     key: str
@@ -71,6 +86,7 @@ class Column:
     places: tuple[Place, ...] = ()
     split: Split = ""
     timed: bool = False
+    pair: str = ""
 
     @property
     def of_runs(self) -> bool:
@@ -91,13 +107,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Entry:
-    """The values of one column in one row, each with its seed and the record it came from."""
+    """The values of one column in one row, each with fold, seed and the record it came from."""
 
-    scores: tuple[tuple[int, float, Path], ...]
+    scores: tuple[tuple[Pairing, float, Path], ...]
 
     @cached_property
     def values(self) -> tuple[float, ...]:
-        """`(runs,)` at full precision, in the order of the seeds."""
+        """`(runs,)` at full precision, in the order of the runs."""
         return tuple(value for _, value, _ in self.scores)
 
     @cached_property
@@ -139,7 +155,7 @@ class Row:
         variant: of the model.
         settings: those that are not the registered defaults, then those that differ from other
             rows of the same model and variant, as text.
-        records: score records, one a seed, whatever their status.
+        records: score records, one a run, whatever their status.
         entries: by column key; a key that is absent is undefined.
         elsewhere: hardware -> entries of costs measured on other hardware than the table's.
         cost_failed: a cost measurement of this row has no result.
@@ -177,20 +193,30 @@ class Row:
         return sum(record.status == status for _, record in self.records)
 
     @property
-    def runs(self) -> str:
-        """The number of seeds, or how many of them have no result."""
-        if not self.records:
-            return "–"
-        lost = [
+    def extent(self) -> Extent:
+        """How many runs it has, whatever came of them."""
+        return Extent.of([run.fold for run in self.records])
+
+    @property
+    def lost(self) -> str:
+        """How many runs have no result, `1/5 failed`; empty where all have one."""
+        return ", ".join(
             f"{self.count(status)}/{len(self.records)} {status}"
             for status in ("diverged", "failed", "interrupted")
             if self.count(status)
-        ]
-        return ", ".join(lost) or str(len(self.records))
+        )
+
+    @property
+    def runs(self) -> str:
+        """How many runs there are, or how many of them have no result."""
+        if not self.records:
+            return "–"
+        extent = self.extent
+        return self.lost or (str(extent) if extent.unit == "run" else str(extent.runs))
 
     @property
     def ranked(self) -> bool:
-        """Whether it takes part in best and second: trained, and every seed has a result."""
+        """Whether it takes part in best and second: trained, and every run has a result."""
         ways = {record.training.stopped for _, record in self.records if record.training}
         # The oracle has no records of its own.
         return len(self.done) == len(self.records) > 0 and ways != {"untrainable"}
@@ -213,7 +239,8 @@ class Table:
         training: what the trainings ran on.
         notes: sentences a reader must know.
         marks: (row label, column key) -> standing.
-        significance: why † is there or not; empty with fewer than five seeds.
+        comparisons: the best row of each column against the others, over common runs.
+        significance: why † is there or not; empty with fewer than five runs.
         harness: version of the harness that made the records; empty where they do not say.
         current: whether that is today's version.
         folds: of a cross-validated dataset, as many as there are records of; else 0.
@@ -231,6 +258,7 @@ class Table:
     training: tuple[str, ...]
     notes: tuple[str, ...]
     marks: dict[tuple[str, str], Mark]
+    comparisons: tuple[Comparison, ...]
     significance: str
     harness: str = ""
     current: bool = True
@@ -239,10 +267,10 @@ class Table:
     @property
     def data(self) -> str:
         """The dataset, and that it is cross-validated."""
-        if not self.folds:
-            return self.dataset
-        folds = f"{self.folds} fold{'s' if self.folds > 1 else ''}"
-        return f"{self.dataset.removesuffix(FOLDED)}, cross-validation over {folds}"
+        name = self.dataset.removesuffix(FOLDED)
+        if self.folds == 1:
+            return f"{name}, one fold of a cross-validation"
+        return f"{name}, cross-validation over {self.folds} folds" if self.folds else self.dataset
 
     @property
     def title(self) -> str:
@@ -253,30 +281,30 @@ class Table:
         return ", ".join(parts)
 
     @property
-    def unit(self) -> str:
+    def extents(self) -> list[Extent]:
+        """How many runs the rows have: each extent once, the smallest first."""
+        found = {row.extent for row in self.rows if row.records}
+        return sorted(found, key=lambda extent: (extent.runs, extent.folds))
+
+    @property
+    def unit(self) -> Unit:
         """What the runs of a row differ in."""
-        return "fold" if self.folds else "seed"
+        return unit_of(self.extents or [Extent(0, self.folds, min(self.folds, 1))])
 
     @property
-    def counts(self) -> list[int]:
-        """How many runs the rows have: each number once, in order."""
-        return sorted({len(row.records) for row in self.rows if row.records})
-
-    @property
-    def seeds(self) -> str:
-        """How many runs a row has: one number, or the least and the most."""
-        counts = self.counts
-        if not counts:
+    def extent(self) -> str:
+        """How many runs a row has: of one or of all rows, or the least and the most."""
+        extents = self.extents
+        if not extents:
             return f"no {self.unit}s"
-        unit = "run" if self.folds and counts[-1] > self.folds else self.unit
-        if len(counts) > 1:
-            return f"{counts[0]} to {counts[-1]} {unit}s"
-        return f"{counts[0]} {unit}{'s' if counts[0] > 1 else ''}"
+        if len({str(extent) for extent in extents}) == 1:
+            return str(extents[0])
+        return f"{extents[0].runs} to {several(extents[-1].runs, self.unit)}"
 
     @property
     def several(self) -> bool:
         """Whether a row has more than one run, so that there are deviations."""
-        return bool(self.counts) and self.counts[-1] > 1
+        return bool(self.extents) and self.extents[-1].runs > 1
 
     def column(self, key: str) -> Column | None:
         """The column of that key, or None."""
@@ -285,6 +313,17 @@ class Table:
     def at(self, place: Place) -> list[Column]:
         """The columns that are printed there."""
         return [column for column in self.columns if place in column.places]
+
+    def paired(self, place: Place) -> list[tuple[str, list[Column]]]:
+        """Titles of what is printed there, with the column or the two that share it."""
+        parts: dict[str, list[Column]] = {}
+        titles = {}
+        for column in self.at(place):
+            key = column.pair or column.key
+            titles[key] = column.pair or column.header
+            both = [c for c in self.columns if c.pair == column.pair] if column.pair else [column]
+            parts.setdefault(key, both)
+        return [(titles[key], both) for key, both in parts.items()]
 
     def group(self, name: str) -> list[Column]:
         """The columns of a group on the page."""

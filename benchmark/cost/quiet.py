@@ -11,8 +11,9 @@ from typing import ClassVar, TypeVar
 
 import torch
 
+from benchmark.records.measurements import SLOW
+
 T = TypeVar("T")
-SLOW = 1.25  # times the best that the workload ever took: above it the moment is not quiet
 PAUSE = 0.05
 CHAIN, WIDTH = 200, 64  # of the workload: some 0.2 ms on a processor of today
 WARM_UP, RUNS = 3, 9  # what was measured before has emptied the caches

@@ -29,6 +29,7 @@ Level = Annotated[float, Field(strict=True, ge=0, le=1)]
 Amount = Annotated[StrictInt, Field(ge=0, le=10**18)]
 Time = Annotated[float, Field(strict=True, gt=0, le=LARGEST)]
 Split = Literal["", "valid", "test"]
+SLOW = 1.25  # of a workload's best time: above it the moment is not quiet
 MISSING, NOTHING, AND = "missing.", "none", "+"  # make the name of what is missing
 CLEAN = MISSING + NOTHING
 DEEPEST = 30  # mappings and lists within one another

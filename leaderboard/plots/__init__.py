@@ -1,1 +1,1 @@
-"""The plots of a table, one file each, and what they share."""
+"""The plots of a table, one file each, found by themselves, and what they share."""

@@ -12,6 +12,7 @@ from benchmark.errors import UserError
 from benchmark.metrics import confusion7
 from benchmark.records.record import Record
 from benchmark.records.store import read_arrays
+from leaderboard.plots.draw import plot
 from leaderboard.plots.figures import LINE, new_canvas, wrap_title
 from leaderboard.plots.legends import short_label, wrapped
 from leaderboard.plots.styles import Style
@@ -27,10 +28,11 @@ COLUMNS = 5
 SHORT, MOST_LETTERS = 2, 16  # letters of a class that is written upright, and of any
 
 
+@plot("confusion", place=5)
 def confusion(
     table: Table, styles: dict[str, Style]
 ) -> "tuple[Figure, list[dict[str, Any]]] | None":
-    """Share of each true class by predicted class, over all seeds, one panel a model."""
+    """Share of each true class by predicted class, over all runs, one panel a model."""
     panels: dict[str, NDArray[np.int64]] = {}
     for row in table.rows:
         found = [_count_classes(table, path, record) for path, record in row.done]

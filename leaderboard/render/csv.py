@@ -2,17 +2,20 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from leaderboard.comparisons import Comparison
 from leaderboard.table import Column, Entry, Row, Table
 
 FIELDS = (
     *("table", "dataset", "fingerprint", "protocol", "harness"),
     *("row", "model", "kind", "variant", "settings", "recipe"),
     *("group", "metric", "split", "unit", "higher_is_better", "hardware"),
-    *("mean", "sd", "low", "high", "n", "seeds", "diverged", "failed", "interrupted"),
+    *("mean", "sd", "low", "high", "n"),
+    *("runs", "folds", "seeds", "diverged", "failed", "interrupted"),
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 QUOTED = frozenset(',"\r\n')
@@ -42,8 +45,9 @@ def tidy(tables: Sequence[Table]) -> str:
     """`leaderboard.csv`: a line for each defined number of each row, in raw units.
 
     Scores are there for the validation and the test split (`split`), costs for none. A share is a
-    share and not a percentage; `low` and `high` end the 95 % interval; `n`
-    counts the values, `seeds` the cells of the row. Rows without a result have one line.
+    share and not a percentage; `low` and `high` end the 95 % interval; `n` counts the values,
+    `runs` the cells of the row, `folds` the folds that they are of (empty without any), `seeds` the
+    seeds, of each fold where there are folds. Rows without a result have one line.
     """
     lines = []
     for table in tables:
@@ -56,11 +60,24 @@ def tidy(tables: Sequence[Table]) -> str:
     return csv_text(lines, FIELDS)
 
 
+def comparisons(tables: Sequence[Table], over_samples: Iterable[Comparison] = ()) -> str:
+    """`comparisons.csv`: a line for each pair of rows that was tested, at full precision.
+
+    Args:
+        tables: with comparisons over runs.
+        over_samples: further ones.
+    """
+    found = [*(one for table in tables for one in table.comparisons), *over_samples]
+    order = {table.id: place for place, table in enumerate(tables)}
+    found.sort(key=lambda one: order[one.table])
+    return csv_text([asdict(one) for one in found], [field.name for field in fields(Comparison)])
+
+
 def sources(tables: Sequence[Table], output: Path) -> str:
     """`leaderboard.sources.json`: table -> row -> metric -> record files, relative to `output`.
 
     Scores on validation are under `metric @ valid`, costs measured on other hardware than the
-    table's under `metric @ hardware`; `seeds` lists all score records of the row, those without a
+    table's under `metric @ hardware`; `runs` lists all score records of the row, those without a
     result too.
     """
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
@@ -73,7 +90,7 @@ def sources(tables: Sequence[Table], output: Path) -> str:
                 place = column.split if column.split == "valid" else away
                 key = f"{column.metric} @ {place}" if place else column.metric
                 cells[key] = [_relative(path, output) for path in entry.sources]
-            cells["seeds"] = [_relative(path, output) for path, _ in row.records]
+            cells["runs"] = [_relative(path, output) for path, _ in row.records]
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "backslashreplace").decode()  # as JSON writes half of a pair
 
@@ -104,7 +121,9 @@ def _line(
         "variant": row.variant,
         "settings": row.settings,
         "recipe": row.recipe,
-        "seeds": len(row.records),
+        "runs": row.extent.runs,
+        "folds": row.extent.folds or None,
+        "seeds": row.extent.seeds,
         "diverged": row.count("diverged"),
         "failed": row.count("failed"),
         "interrupted": row.count("interrupted"),

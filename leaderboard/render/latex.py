@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from leaderboard.columns import PAIRS
 from leaderboard.names import UNTUNED, corruption_head, one_line
 from leaderboard.numbers import number
 from leaderboard.table import GROUPS, Column, Row, Table
@@ -18,6 +17,7 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "×": r"$\times$",
     "–": "--",
     "†": r"\textsuperscript{\dag}",
     "↑": r"$\uparrow$",
@@ -52,7 +52,7 @@ def escape(text: str) -> str:
 
 
 def _scores(table: Table, deviations: bool) -> str:
-    columns = _columns(table)
+    columns = table.paired("paper")
     untuned = {row.label for row in table.rows if row.recipe.startswith(UNTUNED)}
     several = len({row.recipe.partition(":")[0] for row in table.rows if row.records}) > 1
     lines = []
@@ -152,21 +152,6 @@ def _environment(
     return "\n".join([*parts, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"])
 
 
-def _columns(table: Table) -> list[tuple[str, list[Column]]]:
-    """Titles with the one or two columns that they print."""
-    pairs = PAIRS.get(table.convention, {})
-    second = {pair[1] for pair in pairs.values()}
-    titles = {pair[0]: title for title, pair in pairs.items()}
-    found: list[tuple[str, list[Column]]] = []
-    for column in table.at("paper"):
-        if column.key in titles:
-            keys = pairs[titles[column.key]]
-            found.append((titles[column.key], [c for c in table.columns if c.key in keys]))
-        elif column.key not in second:
-            found.append((column.header, [column]))
-    return found
-
-
 def _head(title: str, parts: Sequence[Column]) -> str:
     arrow = "↑" if parts[0].higher_is_better else "↓"
     unit = f" ({parts[0].unit})" if parts[0].unit and parts[0].group != "score" else ""
@@ -193,9 +178,9 @@ def _value(table: Table, row: Row, column: Column, spread: bool) -> str:
 
 
 def _caption(table: Table, deviations: bool) -> str:
-    runs = f"Mean ± standard deviation over {table.seeds}" if table.several else _single(table)
+    runs = f"Mean ± standard deviation over {table.extent}" if table.several else _single(table)
     sentences = [f"Results on {_place(table)}. {runs}; accuracies and F1 in %."]
-    if PAIRS.get(table.convention):
+    if any(column.pair for column in table.at("paper")):
         means = "" if deviations or not table.several else ", means only"
         sentences.append(f"Acc-2 and F1: negative/non-negative and negative/positive{means}.")
     if table.column("mean_skill"):
@@ -214,9 +199,9 @@ def _place(table: Table) -> str:
 
 
 def _spread(table: Table) -> str:
-    runs = f"Mean ± standard deviation over {table.seeds}" if table.several else _single(table)
+    runs = f"Mean ± standard deviation over {table.extent}" if table.several else _single(table)
     return f" {runs}."
 
 
 def _single(table: Table) -> str:
-    return f"A single {table.unit}" if table.counts else "No runs"
+    return f"A single {table.unit}" if table.extents else "No runs"

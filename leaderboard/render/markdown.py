@@ -63,7 +63,7 @@ def _preamble(table: Table) -> str:
     unit = table.unit
     sentences = [
         f"Dataset {_escape(table.data)} (fingerprint {_escape(table.fingerprint)}), "
-        f"{table.seeds} a model, trained {_escape(_devices(table))}.",
+        f"{table.extent} a model, trained {_escape(_devices(table))}.",
         f"Mean ± standard deviation over {unit}s;" if table.several else f"One {unit} a model;",
         "best **bold**, second <u>underlined</u>; equal as printed is equally marked; floors "
         f"without training, the oracle and models with {unit}s that have no result are not ranked.",

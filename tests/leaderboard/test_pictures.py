@@ -17,7 +17,7 @@ from benchmark.task import multiclass, regression
 from leaderboard.build import build_tables
 from leaderboard.names import CORRUPTIONS, corruption_axis
 from leaderboard.numbers import human
-from leaderboard.plots.draw import PLOTS
+from leaderboard.plots.draw import plots
 from leaderboard.plots.figures import FONTS
 from leaderboard.plots.labels import tick_values
 from leaderboard.plots.legends import LETTERS, legend_label
@@ -33,7 +33,7 @@ HOSTILE = "_my$x$\nmodel|<b>"
 def draw(table: Table) -> Iterator[tuple[str, Figure]]:
     """All plots of a table, drawn."""
     with mpl.rc_context(FONTS):
-        for name, plot in PLOTS.items():
+        for name, plot in plots().items():
             drawn = plot(table, make_styles([table]))
             if drawn is not None:
                 drawn[0].draw_without_rendering()
@@ -69,11 +69,11 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 def test_every_plot_names_dataset_and_protocol(classes: Table) -> None:
     titles = {name: figure.get_suptitle() for name, figure in draw(classes)}
-    assert set(titles) == set(PLOTS)
+    assert set(titles) == set(plots())
     assert set(titles.values()) == {"iemocap, protocol quick"}
     earlier = build(score_record(harness="2.ab12cd", dataset="x@folds"))
     text = picture(earlier, "training-curves").get_suptitle().replace("\n", " ")
-    assert text == "x, cross-validation over 1 fold, protocol quick, as of harness 2.ab12cd"
+    assert text == "x, one fold of a cross-validation, protocol quick, as of harness 2.ab12cd"
 
 
 def test_titles_and_units_of_corruptions_are_those_of_the_corruptions() -> None:

@@ -15,9 +15,9 @@ from benchmark.records.store import find_records, read_record, write_record
 from benchmark.task import multiclass, multilabel, regression
 from leaderboard.build import build_tables
 from leaderboard.numbers import human, significant
-from leaderboard.plots.draw import PLOTS
+from leaderboard.plots.draw import plots
 from leaderboard.plots.figures import featured
-from leaderboard.plots.pareto import cost_points
+from leaderboard.plots.score_against_cost import cost_points
 from leaderboard.plots.styles import fill, make_styles
 from leaderboard.render.csv import sources, tidy
 from leaderboard.render.latex import escape, latex
@@ -424,6 +424,7 @@ def test_every_file_is_there_and_named(written: tuple[Path, list[Path]]) -> None
     assert [path.name for path in files if path.parent == folder] == [
         "leaderboard.md",
         "leaderboard.csv",
+        "comparisons.csv",
         "runs.csv",
         "leaderboard.tex",
         "leaderboard.sources.json",
@@ -476,7 +477,7 @@ def test_every_number_leads_to_records_and_follows_from_them(
             checked += 1
     cells = sum(len(cells) - 1 for rows in known.values() for cells in rows.values())
     assert checked == cells > 50
-    assert len(known["toy-quick"]["mult"]["seeds"]) == 3
+    assert len(known["toy-quick"]["mult"]["runs"]) == 3
 
 
 def test_same_records_same_bytes(written: tuple[Path, list[Path]], tmp_path: Path) -> None:
@@ -504,7 +505,7 @@ def test_plots_give_the_numbers_they_show(written: tuple[Path, list[Path]]) -> N
     middle = [x for x in curves if (x["row"], x["level"]) == ("mult", "0.5")]
     assert [float(line["skill"]) for line in middle] == pytest.approx([0.2, 0.2])
     training = [x for x in lines("training-curves") if x["row"] == "tfn"]
-    assert [(x["epoch"], x["n"], x["seeds"]) for x in training] == [
+    assert [(x["epoch"], x["n"], x["runs"]) for x in training] == [
         ("1", "2", "2"),
         ("2", "2", "2"),
         ("3", "1", "2"),
@@ -537,7 +538,7 @@ def test_a_crowded_plot_draws_the_best_and_every_method(crowded: Table) -> None:
 
 def test_every_legend_lies_within_its_picture(crowded: Table) -> None:
     styles = make_styles([crowded])
-    for name, plot in PLOTS.items():
+    for name, plot in plots().items():
         figure, numbers = plot(crowded, styles) or (None, [])
         if figure is None or not figure.legends:
             continue

@@ -2,8 +2,7 @@
 
 import pytest
 
-from benchmark.cost.quiet import SLOW, Watch
-from leaderboard import notes
+from benchmark.cost.quiet import Watch
 
 QUIET, LOUD = 1e-4, 1.6e-4
 
@@ -21,10 +20,6 @@ def script(monkeypatch: pytest.MonkeyPatch):
         return watch
 
     return make
-
-
-def test_tables_call_slow_what_measurements_do() -> None:
-    assert notes.SLOW == SLOW
 
 
 def test_a_quiet_machine_is_measured_once(script) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from leaderboard.columns import TRAINING_TIMES
 from leaderboard.numbers import human
+from leaderboard.plots.draw import plot
 from leaderboard.plots.figures import new_figure
 from leaderboard.plots.labels import name_points, tick_values
 from leaderboard.plots.legends import add_legend
@@ -57,6 +58,7 @@ def cost_points(table: Table) -> list[dict[str, Any]]:
     return numbers
 
 
+@plot("score-against-cost", place=1)
 def score_against_cost(
     table: Table, styles: dict[str, Style]
 ) -> "tuple[Figure, list[dict[str, Any]]] | None":
