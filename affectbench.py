@@ -711,9 +711,11 @@ def _write_tables(
     from leaderboard.build import build_tables
     from leaderboard.render.terminal import terminal_table
     from leaderboard.report import write_leaderboard
+    from leaderboard.table import Run
 
-    older = 0
-    for table in build_tables(records, names=names):
+    older, runs = 0, [Run.of(pair) for pair in records]
+    tables = build_tables(runs, names=names)
+    for table in tables:
         if at_hand is None or (table.dataset, digest(table.protocol)) in at_hand:
             if table.current:
                 screen.print(terminal_table(table, screen.width))
@@ -724,7 +726,7 @@ def _write_tables(
             f"{older} records of an earlier harness are shown as such in leaderboard.md; they are "
             f"not averaged with new ones"
         )
-    return write_leaderboard(records, output, names=names)
+    return write_leaderboard(runs, output, names=names, tables=tables)
 
 
 def _print_summary(screen: Console, outcome: "Outcome", written: list[Path], output: Path) -> None:

@@ -3,6 +3,8 @@
 A vector of scores is `(runs,)`, one value a seed, or `(samples,)`, one a test utterance; a matrix
 is `(runs, samples)` for one model on one test set, or `(models, tasks)` for ranks. Scores are
 finite: a cell that failed or an undefined metric is left out by the caller, who says so.
+
+SciPy is imported where it is called: tables need little of it, and it takes a while.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from benchmark.errors import UserError
 
@@ -192,7 +193,7 @@ def permutation_tests(
     extreme, block = np.zeros(len(sums), np.int64), 1000
     for start in range(0, repetitions, block):
         size = min(block, repetitions - start)
-        extreme += _as_extreme(sums, generator.choice((-1.0, 1.0), size=(size, count)))
+        extreme += _as_extreme(sums, _signs(generator, size, count))
     return np.asarray((extreme + 1) / (repetitions + 1), np.float64)
 
 
@@ -210,7 +211,9 @@ def sign_test(first: ArrayLike, second: ArrayLike) -> float:
     better, worse = int((difference > 0).sum()), int((difference < 0).sum())
     if not better + worse:
         return 1.0
-    return float(stats.binomtest(better, better + worse).pvalue)
+    from scipy.stats import binomtest
+
+    return float(binomtest(better, better + worse).pvalue)
 
 
 def wilcoxon_test(first: ArrayLike, second: ArrayLike) -> float:
@@ -226,7 +229,9 @@ def wilcoxon_test(first: ArrayLike, second: ArrayLike) -> float:
     difference = _difference(first, second)
     if not difference.any():
         return 1.0
-    return float(stats.wilcoxon(difference).pvalue)
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(difference).pvalue)
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -259,7 +264,9 @@ def average_ranks(scores: ArrayLike, *, higher_is_better: bool | ArrayLike = Tru
     if matrix.ndim != 2 or not matrix.size:
         raise UserError(f"ranks need scores (models, tasks), got {matrix.shape}")
     directions = np.broadcast_to(np.asarray(higher_is_better, bool), matrix.shape[1:])
-    ranks: Floats = stats.rankdata(np.where(directions, -matrix, matrix), axis=0)
+    from scipy.stats import rankdata
+
+    ranks: Floats = rankdata(np.where(directions, -matrix, matrix), axis=0)
     average: Floats = ranks.mean(axis=1)
     return average
 
@@ -290,7 +297,9 @@ def _difference(first: ArrayLike, second: ArrayLike) -> Floats:
 
 @lru_cache(maxsize=256)
 def _t_quantile(share: float, freedom: int) -> float:
-    return float(stats.t.ppf(share, freedom))
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))
 
 
 def _check_level(level: float) -> None:
@@ -321,6 +330,11 @@ def _percentiles(draws: list[float | None], level: float) -> Interval | None:
         return None
     low, high = np.quantile(defined, ((1 - level) / 2, (1 + level) / 2))
     return Interval(float(low), float(high))
+
+
+def _signs(generator: np.random.Generator, patterns: int, count: int) -> Floats:
+    """Random patterns, `(patterns, count)`."""
+    return np.asarray(2.0 * generator.integers(2, size=(patterns, count)) - 1, np.float64)
 
 
 @lru_cache(maxsize=2)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmark.records.harness import harness_version
 from benchmark.records.record import Cell, Record
+from benchmark.records.store import uncollected
 from leaderboard.columns import (
     SELECTION,
     TRAINING_TIMES,
@@ -33,8 +34,9 @@ def build_tables(
         harness: the version whose tables are current, today's by default.
     """
     current = harness_version() if harness is None else harness
-    groups = [(name, *_taken(pairs)) for name, pairs in comparable(records, current)]
-    return [_build(name, pairs, left, names, current) for name, pairs, left in groups if pairs]
+    with uncollected():
+        groups = [(name, *_taken(pairs)) for name, pairs in comparable(records, current)]
+        return [_build(name, pairs, left, names, current) for name, pairs, left in groups if pairs]
 
 
 def _taken(pairs: list[Run]) -> tuple[list[Run], list[Run]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.records.store import uncollected
 from benchmark.system.atomic import write_text
 from leaderboard.build import build_tables
 from leaderboard.names import Names
@@ -22,6 +23,7 @@ def write_leaderboard(
     *,
     names: Names = "registered",
     deviations: bool = False,
+    tables: Sequence[Table] | None = None,
 ) -> list[Path]:
     """Write the tables into a folder and the plots below it; the same records, the same bytes.
 
@@ -32,6 +34,7 @@ def write_leaderboard(
         names: how models are called: as registered, or as in their papers; the CSV files have the
             registered name in `model` in any case.
         deviations: print deviations of Acc-2 and F1 too in the LaTeX tables, which are then wider.
+        tables: of these records and names, where they were built before.
 
     Returns:
         All files written, the tables first.
@@ -40,10 +43,11 @@ def write_leaderboard(
         UserError: the folder cannot be written to.
     """
     pairs = [Run.of(pair) for pair in records]
-    tables = build_tables(pairs, names=names)
+    built = build_tables(pairs, names=names) if tables is None else tables
     try:
-        plots = write_plots(tables, output / "plots")
-        texts = _texts(pairs, tables, plots, output, deviations)
+        plots = write_plots(built, output / "plots")
+        with uncollected():
+            texts = _texts(pairs, built, plots, output, deviations)
         for name, text in texts.items():
             write_text(output / name, text)
     except OSError as error:

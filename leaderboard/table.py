@@ -175,7 +175,7 @@ class Row:
     name: str = ""
     recipe: str = ""
 
-    @property
+    @cached_property
     def label(self) -> str:
         """Model, variant unless it is the paper's, and its settings."""
         variant = "" if self.variant in ("", "paper") else self.variant
@@ -183,7 +183,7 @@ class Row:
         name = self.name or self.model
         return f"{name} ({notes})" if notes else name
 
-    @property
+    @cached_property
     def done(self) -> list[Run]:
         """Score records with a result."""
         return [run for run in self.records if run.record.status == "done"]
@@ -192,7 +192,7 @@ class Row:
         """Score records of this status."""
         return sum(record.status == status for _, record in self.records)
 
-    @property
+    @cached_property
     def extent(self) -> Extent:
         """How many runs it has, whatever came of them."""
         return Extent.of([run.fold for run in self.records])
@@ -214,7 +214,7 @@ class Row:
         extent = self.extent
         return self.lost or (str(extent) if extent.unit == "run" else str(extent.runs))
 
-    @property
+    @cached_property
     def ranked(self) -> bool:
         """Whether it takes part in best and second: trained, and every run has a result."""
         ways = {record.training.stopped for _, record in self.records if record.training}

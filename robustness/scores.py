@@ -65,7 +65,11 @@ def score(measured: Robustness) -> Scores:
         for key, curve in curves.items()
     }
     missing = {key: own_skill(metrics[name]) for key, metrics in measured.missing.items()}
-    mean_skill = {key: mean_over_levels(curves[key].levels, by_level[key]) for key in curves}
+    over_levels = {
+        key: _over_levels(curve.levels, by_level[key], curve.flip_rate, curve.shift)
+        for key, curve in curves.items()
+    }
+    mean_skill = {key: values[0] for key, values in over_levels.items()}
     modalities = measured.modalities
     skills: dict[frozenset[str], float | None] = {frozenset(): 0.0}
     for key, value in missing.items():
@@ -81,35 +85,29 @@ def score(measured: Robustness) -> Scores:
         drop={key: drop(missing[CLEAN], missing.get(removal_name([key]))) for key in modalities},
         shapley=shares,
         shapley_error=errors,
-        summary=_summary(curves, by_level, mean_skill, missing[CLEAN]),
+        summary=_summary(curves, by_level, list(over_levels.values()), missing[CLEAN]),
     )
 
 
 def _summary(
     curves: Mapping[str, Curve],
     by_level: Mapping[str, Sequence[float | None]],
-    mean_skill: Summary,
+    over_levels: Sequence[Sequence[float | None]],
     clean: float | None,
 ) -> Summary:
-    overall = mean(mean_skill.values())
+    overall, flip_rate, shift = (mean(values[n] for values in over_levels) for n in range(3))
     at_worst = [
         at_level(curve.levels, by_level[key], WORST_CASE_LEVEL) for key, curve in curves.items()
     ]
     known = [value for value in at_worst if value is not None]
-
-    def average(key: str) -> float | None:
-        return mean(
-            mean_over_levels(curve.levels, getattr(curve, key)) for curve in curves.values()
-        )
-
     return {
         "clean_skill": clean,
         "mean_skill": overall,
         "drop": drop(clean, overall),
         "retention": retention(clean, overall),
         "worst_case": min(known) if known and len(known) == len(at_worst) else None,
-        "flip_rate": average("flip_rate"),
-        "shift": average("shift"),
+        "flip_rate": flip_rate,
+        "shift": shift,
     }
 
 
@@ -141,9 +139,12 @@ def skill(metric: str, value: float | None, prior: float | None) -> float | None
 
 def mean(values: Iterable[float | None]) -> float | None:
     """The arithmetic mean; None where there are no values or one of them is undefined."""
-    known = list(values)
-    if not known or any(value is None for value in known):
+    listed = list(values)
+    known = [value for value in listed if value is not None]
+    if not known or len(known) < len(listed):
         return None
+    if len(known) == 1:
+        return known[0] + 0.0  # a mean is never -0
     return float(np.mean(np.array(known, dtype=np.float64)))
 
 
@@ -161,10 +162,24 @@ def mean_over_levels(levels: Sequence[float], values: Sequence[float | None]) ->
     Raises:
         UserError: no level, levels that do not increase, or another number of values.
     """
-    area = auilc(levels, values)
+    _check_levels(levels, values)
+    return _over_levels(levels, values)[0]
+
+
+def _over_levels(levels: Sequence[float], *rows: Sequence[float | None]) -> list[float | None]:
+    """The same for several rows of values over the same levels."""
     if len(levels) == 1:
-        return values[0]
-    return None if area is None else area / (levels[-1] - levels[0])
+        return [values[0] for values in rows]
+    areas = _areas(levels, *rows)
+    return [None if area is None else area / (levels[-1] - levels[0]) for area in areas]
+
+
+def _areas(levels: Sequence[float], *rows: Sequence[float | None]) -> list[float | None]:
+    """By the trapezoid rule; None where a value is undefined."""
+    known = [row for row in rows if None not in row]
+    values = np.array(known, dtype=np.float64).reshape(len(known), len(levels))
+    areas = np.sum(np.diff(levels) * (values[:, 1:] + values[:, :-1]) / 2, axis=1).tolist()
+    return [None if None in row else areas.pop(0) for row in rows]
 
 
 def drop(clean: float | None, mean_value: float | None) -> float | None:
@@ -181,7 +196,7 @@ def retention(clean_skill: float | None, mean_skill: float | None) -> float | No
 
 def at_level(levels: Sequence[float], values: Sequence[float | None], level: float) -> float | None:
     """The curve at a level, linear between its points; None outside them or where undefined."""
-    if not levels or not levels[0] <= level <= levels[-1] or any(v is None for v in values):
+    if not levels or not levels[0] <= level <= levels[-1] or None in values:
         return None
     return float(np.interp(level, levels, np.array(values, dtype=np.float64)))
 
@@ -197,15 +212,16 @@ def auilc(levels: Sequence[float], values: Sequence[float | None]) -> float | No
     Raises:
         UserError: no level, levels that do not increase, or another number of values.
     """
+    _check_levels(levels, values)
+    return _areas(levels, values)[0]
+
+
+def _check_levels(levels: Sequence[float], values: Sequence[float | None]) -> None:
     if not levels or len(levels) != len(values) or (np.diff(levels) <= 0).any():
         raise UserError(
             f"a curve needs increasing levels with a value each, got levels {list(levels)} and "
             f"{len(values)} values; list the levels in order, each once"
         )
-    if any(value is None for value in values):
-        return None
-    known = np.array(values, dtype=np.float64)
-    return float(np.sum(np.diff(levels) * (known[1:] + known[:-1]) / 2))
 
 
 def lnln_mean(values: Sequence[float | None]) -> float | None:

@@ -1,7 +1,6 @@
 """What evaluations measured: those of our own typed, all others as plain values with columns."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -220,7 +219,7 @@ class Curve(_Closed):
     @model_validator(mode="after")
     def _fits(self) -> "Curve":
         count = len(self.levels)
-        if not count or any(low >= high for low, high in pairwise(self.levels)):
+        if not count or sorted(set(self.levels)) != self.levels:
             raise ValueError("levels must increase, and there is one at least")
         if len(self.flip_rate) != count or len(self.shift) != count:
             raise ValueError(f"flip_rate and shift need {count} values, one a level")

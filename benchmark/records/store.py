@@ -1,14 +1,16 @@
 """The files of records: written whole, checked against their digests, found below a folder."""
 
 import errno
+import gc
 import io
 import json
 import os
+import re
 import stat
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from benchmark.system.atomic import SUFFIX, hold, is_held, remove_dead, write_by
 LARGEST = 2**28  # bytes of a record or its arrays; real ones have some hundred thousand
 RETRIES = 5  # at names that another run takes away
 SEALED = 2  # the first schema whose files hold digests
+LAST_LINES = re.compile(rb'\n "arrays": "([0-9a-f]*)",\n "digest": "[0-9a-f]*"\n}\n\Z')
 ASIDE, ATTEMPT = ".bad", ".failed"  # added to names: of what is no record, of a later failure
 
 
@@ -296,24 +299,42 @@ def _arrays_file(path: Path, digest: str) -> Path | None:
     return None
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
     """The per-sample arrays of a record: ids, labels and predictions by split.
+
+    Args:
+        path: of the record.
+        names: which of them, as far as they are there; all by default.
 
     Raises:
         UserError: the record or its npz is missing, broken or changed.
     """
-    digest = _read_values(path).get("arrays")
+    digest = _stated_digest(path)
     source = _arrays_file(path, str(digest)) if digest else path.with_suffix(".npz")
     if source is None:
         raise _changed(path.with_suffix(".npz"))
     try:
         with np.load(io.BytesIO(_read_bytes(source)), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            chosen = (name for name in arrays.files if names is None or name in names)
+            return {name: arrays[name] for name in chosen}
     except (OSError, ValueError, EOFError, BadZipFile, ZlibError, NotImplementedError) as error:
         raise UserError(
             f"{_shown(source)} holds no readable predictions ({type(error).__name__}); run the "
             f"cell again"
         ) from None
+
+
+def _stated_digest(path: Path) -> Any:
+    """What a record says of its arrays; the last lines are enough where they are as we wrote them.
+
+    Raises:
+        UserError: it is no record.
+    """
+    try:
+        last = LAST_LINES.search(_read_bytes(path))
+    except (OSError, MemoryError):
+        last = None
+    return last[1].decode() if last else _read_values(path).get("arrays")
 
 
 def record_files(folder: Path) -> list[Path]:
@@ -342,6 +363,18 @@ def find_records(
             tell(f"left out: {error}")
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for cycles of garbage, which takes long beside many objects that stay."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def all_records(folder: Path, tell: Callable[[str], None] = _warn) -> list[tuple[Path, Record]]:
     """Every record below an output folder that can be read; see `find_records`.
 
@@ -350,7 +383,8 @@ def all_records(folder: Path, tell: Callable[[str], None] = _warn) -> list[tuple
     """
     if not (folder / "records").is_dir():
         raise UserError(f"{folder} holds no records; `affectbench run -o {folder}` makes some")
-    found = list(find_records(folder, tell))
+    with uncollected():
+        found = list(find_records(folder, tell))
     if not found and record_files(folder):
         raise UserError(f"{folder} holds no record that can be read; run its cells again")
     return found

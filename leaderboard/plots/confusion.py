@@ -135,7 +135,7 @@ def _square_panels(
 def _count_classes(table: Table, path: Path, record: Record) -> NDArray[np.int64] | None:
     """Counts (C, C) of true and predicted class; None without such classes or without labels."""
     try:
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, ("test_label", "test_prediction"))
     except UserError:
         return None
     if not {"test_label", "test_prediction"} <= arrays.keys():

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,21 @@ def csv_text(rows: Sequence[Mapping[str, Any]], fields: Sequence[str] | None = N
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     heads = fields or list(rows[0])
-    lines = [heads, *([row.get(head) for head in heads] for row in rows)]
-    return "".join(",".join(map(_field, line)) + "\n" for line in lines)
+    return "".join(
+        ",".join(
+            [
+                _text(value) if isinstance(value, str) else "" if value is None else str(value)
+                for value in line
+            ]
+        )
+        + "\n"
+        for line in (heads, *(map(row.get, heads) for row in rows))
+    )
 
 
-def _field(value: Any) -> str:
-    """A field of CSV; the module csv leaves a carriage return without quotes."""
-    if not isinstance(value, str):
-        return "" if value is None else str(value)
+@lru_cache(maxsize=10_000)  # names of rows and columns come again in every line
+def _text(value: str) -> str:
+    """A text as CSV; the module csv leaves a carriage return without quotes."""
     text = f"'{value}" if value.startswith(FORMULA) else value
     text = text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair
     return '"' + text.replace('"', '""') + '"' if QUOTED & set(text) else text
@@ -80,6 +88,7 @@ def sources(tables: Sequence[Table], output: Path) -> str:
     table's under `metric @ hardware`; `runs` lists all score records of the row, those without a
     result too.
     """
+    relative = _Relative(output)
     found: dict[str, dict[str, dict[str, list[str]]]] = {}
     for table in tables:
         rows = found.setdefault(table.id, {})
@@ -89,8 +98,8 @@ def sources(tables: Sequence[Table], output: Path) -> str:
                 away = hardware if hardware != table.hardware else ""
                 place = column.split if column.split == "valid" else away
                 key = f"{column.metric} @ {place}" if place else column.metric
-                cells[key] = [_relative(path, output) for path in entry.sources]
-            cells["runs"] = [_relative(path, output) for path, _ in row.records]
+                cells[key] = [relative[path] for path in entry.sources]
+            cells["runs"] = [relative[path] for path, _ in row.records]
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "backslashreplace").decode()  # as JSON writes half of a pair
 
@@ -146,5 +155,12 @@ def _line(
     }
 
 
-def _relative(path: Path, output: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), output.resolve())).as_posix()
+class _Relative(dict[Path, str]):
+    """Paths as they are called from a folder, each found out once."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder.resolve()
+
+    def __missing__(self, path: Path) -> str:
+        self[path] = Path(os.path.relpath(path.resolve(), self.folder)).as_posix()
+        return self[path]

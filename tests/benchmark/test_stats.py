@@ -15,6 +15,7 @@ from benchmark.stats import (
     mean,
     nested_bootstrap_interval,
     permutation_test,
+    permutation_tests,
     sign_test,
     standard_deviation,
     t_interval,
@@ -163,6 +164,16 @@ def test_nested_bootstrap_adds_the_spread_of_seeds() -> None:
     assert width(wider) > 1.5 * width(same)
     with pytest.raises(UserError, match="runs, samples"):
         nested_bootstrap_interval(samples, generator=generator())
+
+
+@pytest.mark.parametrize("pairs", [1, 6, 30])
+def test_several_permutation_tests_are_the_single_ones(pairs: int) -> None:
+    differences = generator(pairs).normal(0.2, 1, (7, pairs))
+    found = permutation_tests(differences, generator=generator())
+    single = [permutation_test(row, np.zeros(pairs), generator=generator()) for row in differences]
+    assert found.tolist() == single
+    with pytest.raises(UserError, match="of a pair at least"):
+        permutation_tests(np.zeros((3, 0)), generator=generator())
 
 
 def test_permutation_test_counts_every_sign_pattern() -> None:

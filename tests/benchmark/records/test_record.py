@@ -122,6 +122,17 @@ def test_a_newer_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
         read_record(path)
 
 
+def test_some_arrays_are_read_without_the_others(tmp_path: Path) -> None:
+    record = Record(cell=make_cell(), status="done")
+    path = write_record(tmp_path, record, {"x": np.arange(3), "y": np.arange(4)})
+    assert list(read_arrays(path, ("y", "z"))) == ["y"]
+    path.write_text(json.dumps(json.loads(path.read_text())))  # the same on one line
+    assert list(read_arrays(path, ("y",))) == ["y"]
+    np.savez_compressed(path.with_suffix(".npz"), x=np.arange(3), y=np.arange(5))
+    with pytest.raises(UserError, match="was changed after writing"):
+        read_arrays(path, ("y",))
+
+
 def test_a_truncated_npz_is_named(tmp_path: Path) -> None:
     record = Record(cell=make_cell(), status="done")
     path = write_record(tmp_path, record, {"x": np.arange(1000)})
