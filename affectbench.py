@@ -56,7 +56,10 @@ DataOption = Annotated[
 ]
 PluginOption = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", help="Python file that registers a model of yours; repeatable."),
+    typer.Option(
+        "--plugin",
+        help="Python file that registers models, evaluations or corruptions of yours; repeatable.",
+    ),
 ]
 OutputOption = Annotated[
     Path, typer.Option("-o", "--output", help="Folder for records, tables and plots.")
@@ -275,27 +278,11 @@ def ls(
     """List models, datasets, protocols, corruptions, evaluations, or one model's settings."""
     from rich.table import Table
 
-    from benchmark.plugins import broken_modules
-    from benchmark.registry import (
-        get_model,
-        list_evaluations,
-        list_models,
-        load_plugin,
-    )
-
-    screen = console()
-    for path in plugin or []:
-        load_plugin(path)
     if what == "datasets":
         data_ls(data)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    if what == "models":
-        for header in ("model", "kind", "datasets with own settings", "paper"):
-            table.add_column(header, no_wrap=header == "model")
-        for entry in list_models():
-            table.add_row(entry.name, entry.kind, ", ".join(entry.defaults), entry.paper)
-    elif what == "protocols":
+    if what == "protocols":
         from benchmark.config import PROTOCOLS
 
         table.add_column("field")
@@ -304,6 +291,19 @@ def ls(
         rows = {key: rules.model_dump() for key, rules in PROTOCOLS.items()}
         for field in next(iter(rows.values())):
             table.add_row(field, *(str(values[field]) for values in rows.values()))
+        console().print(table)
+        return
+    from benchmark.plugins import broken_modules
+    from benchmark.registry import get_model, list_evaluations, list_models, load_plugin
+
+    screen = console()
+    for path in plugin or []:
+        load_plugin(path)
+    if what == "models":
+        for header in ("model", "kind", "datasets with own settings", "paper"):
+            table.add_column(header, no_wrap=header == "model")
+        for entry in list_models():
+            table.add_row(entry.name, entry.kind, ", ".join(entry.defaults), entry.paper)
     elif what == "corruptions":
         from robustness.corruptions import CORRUPTIONS
 
@@ -339,20 +339,32 @@ def ls(
 @app.command()
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Models to check.", show_default="all")
+        list[str] | None,
+        typer.Argument(
+            help="Models and corruptions to check.", show_default="the plugin's, or all models"
+        ),
     ] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Tell in seconds which promise of the contract a model breaks."""
+    """Tell in seconds which promise of the contract a model or a corruption breaks."""
     from benchmark.conformance.promises import run_checks
     from benchmark.registry import get_model, list_models, load_plugin
+    from robustness.corruptions import CORRUPTIONS
+    from robustness.promises import run_checks as run_corruption_checks
 
     screen = console()
+    known = set(CORRUPTIONS)
     own = [name for path in plugin or [] for name in load_plugin(path)]
-    chosen = names or own or [entry.name for entry in list_models()]
+    noises = [name for name in CORRUPTIONS if name not in known]
+    chosen = own or ([] if noises else [entry.name for entry in list_models()])
+    if names:
+        noises = [name for name in names if name in CORRUPTIONS]
+        chosen = [name for name in names if name not in CORRUPTIONS]
     broken = 0
-    for name in chosen:
-        results = run_checks(get_model(name))
+    for name, results in (
+        *((name, run_checks(get_model(name))) for name in chosen),
+        *((name, run_corruption_checks(name)) for name in noises),
+    ):
         bad = [result for result in results if result.status in ("failed", "exempt-but-passes")]
         broken += len(bad)
         kept = sum(result.status == "passed" for result in results)
@@ -448,7 +460,7 @@ def sys_info() -> None:
     """Print versions, processor and GPUs, as records keep them."""
     import torch
 
-    from benchmark.environment import environment
+    from benchmark.system.environment import environment
 
     screen = console()
     for name, value in environment("cpu", torch.get_num_threads(), "fp32").items():

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.layers.crossmodal import unmasked
+from baselines.layers.losses import squared_error
 from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
 from benchmark import (
     MODALITIES,
@@ -51,7 +52,7 @@ class Layer(nn.Module):
         open_keys = None if mask is None else mask[:, None, None]  # (B, 1, 1, S)
         context = F.scaled_dot_product_attention(query, key, value, open_keys)
         x = x + self.out(join_heads(context))
-        return x + self.feed_forward(x)  # type: ignore[no-any-return]
+        return x + self.feed_forward(x)
 
 
 class Embedding(nn.Module):
@@ -96,7 +97,7 @@ class Embedding(nn.Module):
         *lower, top = self.layers
         for layer in lower:
             x = layer(x, x, mask)
-        return top(x[:, :count], x, mask)  # type: ignore[no-any-return]
+        return top(x[:, :count], x, mask)
 
 
 class HyperLayer(nn.Module):
@@ -140,7 +141,7 @@ class HyperLayer(nn.Module):
                 )
             )
         answer = join_heads(torch.stack(answers).sum(dim=0))  # (B, tokens, width)
-        return self.norms["hyper"](hyper) + self.out(answer)  # type: ignore[no-any-return]
+        return self.norms["hyper"](hyper) + self.out(answer)
 
 
 class Fusion(nn.Module):
@@ -281,7 +282,6 @@ class ALMT(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         inputs = dict(zip(MODALITIES, (self.encoder.width, dims.audio, dims.vision), strict=True))
         clocks = {name: name for name in MODALITIES}
         clocks["text"] = "tokens" if self.encoder.reads_tokens else "text"
@@ -342,9 +342,7 @@ class ALMT(Model):
         return Output(self.head(fused[:, 0]), {"hyper_modality": hyper, "fusion_sequence": fused})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        if self.task.kind == "regression":
-            return F.mse_loss(output.prediction, batch.label)
-        return self.task.loss(output.prediction, batch.label)
+        return squared_error(self.task, output.prediction, batch.label)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

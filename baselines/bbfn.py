@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,9 @@ from baselines.layers.align import align
 from baselines.layers.convolution import same_length
 from baselines.layers.crossmodal import AttentionMask, CrossModalAttention, attention_mask
 from baselines.layers.gru import MaskedGRU
+from baselines.layers.losses import squared_error
 from baselines.layers.mag import Alignment, beside_tokens
-from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder, attendable
+from baselines.layers.text import BORROWED, FINE_TUNING, Pooling, TextEncoder, attendable
 from benchmark import MODALITIES, Batch, Dims, Model, Output, Stream, register_model
 
 PARTNERS = ("audio", "vision")
@@ -194,7 +195,7 @@ class BBFN(Model):
         dims: Dims,
         *,
         text_encoder: str = "auto",
-        text_pooling: Literal["auto", "first", "mean"] = "auto",
+        text_pooling: Pooling = "auto",
         encoder_hidden: int = 32,
         encoder_layers: int = 2,
         encoder_heads: int = 4,
@@ -216,11 +217,9 @@ class BBFN(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         if self.encoder.pretrained:
             freeze_below(self.encoder, trained_layers)
-        tokens = self.encoder.reads_tokens
-        self.first_step = tokens if text_pooling == "auto" else text_pooling == "first"
+        self.first_step = self.encoder.takes_first(text_pooling)
         inputs = (self.encoder.width, dims.audio, dims.vision)
         kernels = (kernel_text, kernel_audio, kernel_vision)
         self.projections = nn.ModuleDict(
@@ -287,10 +286,7 @@ class BBFN(Model):
 
     def loss_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """The error of the prediction, and the discriminators' mean cross-entropy."""
-        if self.task.kind == "regression":
-            prediction = F.mse_loss(output.prediction, batch.label)
-        else:
-            prediction = self.task.loss(output.prediction, batch.label)
+        prediction = squared_error(self.task, output.prediction, batch.label)
         logits = self.domain_logits(output)
         target = torch.zeros_like(logits)
         target[:, 1] = 1  # text is 0, its partner 1
@@ -311,7 +307,7 @@ class BBFN(Model):
         mask = attendable(states.mask)  # a missing text leaves one step to its partners
         streams = {"text": Stream(states.values, mask)}
         for name in PARTNERS:
-            stream = batch.stream(name)
+            stream = batch.modalities[name]
             if self.encoder.reads_tokens:
                 streams[name] = Stream(beside_tokens(batch, stream, mask, self.alignment), mask)
             else:

@@ -7,7 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.layers.crossmodal import attention_mask, unmasked
-from baselines.layers.text import FINE_TUNING, TextEncoder, attendable
+from baselines.layers.losses import squared_error
+from baselines.layers.text import (
+    FINE_TUNING,
+    TextEncoder,
+    attendable,
+    expect_layer,
+    row_bias,
+    spoken,
+)
 from benchmark import Batch, Batches, Dims, Model, Output, Stream, UserError, register_model
 
 STREAMS = ("vision", "audio")
@@ -34,7 +42,7 @@ class Codebook(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Vectors `(B, L, width)` for steps `(B, L, inputs)`."""
-        return self.vectors(nearest(values, self.centres))  # type: ignore[no-any-return]
+        return self.vectors(nearest(values, self.centres))
 
     def fit(self, stream: Stream) -> None:
         """Cluster the valid steps of the training split, evenly thinned out where they are many."""
@@ -104,7 +112,7 @@ class Enhancement(nn.Module):
         """The shifted words, `(B, K, width)`."""
         answers = []
         for name in STREAMS:
-            stream = unmasked(batch.stream(name)) if literal else batch.stream(name)
+            stream = unmasked(batch.modalities[name]) if literal else batch.modalities[name]
             source = Stream(self.transforms[name](stream.values), stream.mask)  # (B, L, width)
             answers.append(self.readers[name](words, source))
         return words.values + self.shift(torch.cat(answers, dim=2))
@@ -200,10 +208,9 @@ class CENET(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         bert, width = self.encoder.model, self.encoder.width
         if bert is not None:
-            _expect_layer(bert, injection)
+            expect_layer(_layers(bert), injection)
             if self.literal:
                 bert.embeddings.requires_grad_(False)
         self.enhancement = Enhancement(
@@ -229,33 +236,27 @@ class CENET(Model):
         return Output(prediction, {"before_enhancement": before, "after_enhancement": after})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        if not self.literal and self.task.kind == "regression":
-            return F.mse_loss(output.prediction, batch.label)
-        return self.task.loss(output.prediction, batch.label)
+        if self.literal:
+            return self.task.loss(output.prediction, batch.label)
+        return squared_error(self.task, output.prediction, batch.label)
 
     def start_training(self, batches: Batches) -> None:
         whole = batches.whole()
         for name, transform in self.enhancement.transforms.items():
             if isinstance(transform, Codebook):
-                transform.fit(whole.stream(name))
+                transform.fit(whole.modalities[name])
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Words before and after the shift, and the last states, `(B, K, width)` each."""
-        bert, ids, mask = self.encoder.model, batch.token_ids, batch.token_mask
-        assert bert is not None
-        assert ids is not None
-        assert mask is not None
-        ids = ids.masked_fill(~mask.any(dim=1, keepdim=True), 0)  # a missing text says nothing
-        mask = attendable(mask)
-        hidden = bert.embeddings(input_ids=ids)  # (B, K, width)
-        bias = torch.zeros_like(mask, dtype=hidden.dtype)
-        bias = bias.masked_fill(~mask, torch.finfo(hidden.dtype).min)[:, None, None]
+        bert, mask = self.encoder.model, attendable(batch.token_mask)
+        hidden = bert.embeddings(input_ids=spoken(batch))  # (B, K, width)
+        bias = row_bias(mask, hidden.dtype)
         for place, layer in enumerate(bert.encoder.layer):
             if place == self.injection:
                 before = hidden
                 hidden = after = self.enhancement(Stream(hidden, mask), batch, literal=self.literal)
             states = layer(hidden, bias)
-            hidden = states if isinstance(states, Tensor) else states[0]  # a tuple before 5.0
+            hidden = states if isinstance(states, Tensor) else states[0]  # a tuple in MPNet
         return before, after, hidden
 
 
@@ -264,7 +265,7 @@ def nearest(points: Tensor, centres: Tensor) -> Tensor:
     return (points @ centres.T - centres.square().sum(dim=1) / 2).argmax(dim=-1)
 
 
-def cluster(points: Tensor, count: int, seed: int = 0) -> Tensor:
+def cluster(points: Tensor, count: int) -> Tensor:
     """Centres by k-means, `(count, D)`: far starting points, then Lloyd's rounds.
 
     Arthur, Vassilvitskii. k-means++: The Advantages of Careful Seeding. SODA 2007.
@@ -272,9 +273,8 @@ def cluster(points: Tensor, count: int, seed: int = 0) -> Tensor:
     Args:
         points: `(N, D)`, at least one.
         count: centres; those without any point stay where they are.
-        seed: of the starting points.
     """
-    draws = torch.rand(count, generator=torch.Generator().manual_seed(seed)).to(points)
+    draws = torch.rand(count, generator=torch.Generator().manual_seed(0)).to(points)
     centres = points[:1].repeat(count, 1)
     distance = points.new_ones(len(points))
     for place in range(count):  # drawn with a chance that grows with the squared distance
@@ -290,15 +290,11 @@ def cluster(points: Tensor, count: int, seed: int = 0) -> Tensor:
     return centres
 
 
-def _expect_layer(bert: nn.Module, injection: int) -> None:
+def _layers(bert: nn.Module) -> nn.ModuleList:
     layers = getattr(getattr(bert, "encoder", None), "layer", None)
     if layers is None or not hasattr(bert, "embeddings"):
         raise UserError(
             f"cenet shifts words between two layers of a BERT and this text encoder is a "
             f"{type(bert).__name__}; give an encoder of the BERT family"
         )
-    if not 0 <= injection < len(layers):
-        raise UserError(
-            f"injection {injection} is no layer of this text encoder; allowed: 0 to "
-            f"{len(layers) - 1}"
-        )
+    return layers

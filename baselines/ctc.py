@@ -53,7 +53,7 @@ class CTCModel(Model):
     def forward(self, batch: Batch) -> Output:
         features = {}
         for name, alignment in self.alignments.items():
-            features[f"aligned_{name}"], features[f"ctc_{name}"] = alignment(batch.stream(name))
+            features[f"aligned_{name}"], features[f"ctc_{name}"] = alignment(batch.modalities[name])
         output = self.model(self._aligned(batch, features))
         return Output(output.prediction, {**output.features, **features})
 
@@ -61,7 +61,7 @@ class CTCModel(Model):
         loss = self.model.loss(output, self._aligned(batch, output.features))
         words = batch.text.lengths.clamp(max=self.steps)
         for name in NONVERBAL:
-            frames = batch.stream(name).lengths * (words > 0)
+            frames = batch.modalities[name].lengths * (words > 0)
             alignment = ctc_loss(output.features[f"ctc_{name}"], frames, words)
             loss = loss + self.ctc_weight * alignment
         return loss
@@ -72,18 +72,12 @@ class CTCModel(Model):
     def start_training(self, batches: Batches) -> None:
         self.model.start_training(batches)
 
-    def start_epoch(self, epoch: int, batches: Batches) -> None:
-        self.model.start_epoch(epoch, batches)
-
-    def after_step(self, output: Output, batch: Batch) -> None:
-        self.model.after_step(output, batch)
-
     def _aligned(self, batch: Batch, features: Mapping[str, Tensor]) -> Batch:
         """The batch with aligned streams: as many steps as words or, without words, as frames."""
         text = batch.text
         place = torch.arange(max(text.mask.shape[1], self.steps), device=text.mask.device)
         for name in NONVERBAL:
-            frames = batch.stream(name).lengths
+            frames = batch.modalities[name].lengths
             lengths = torch.where(text.lengths > 0, text.lengths, frames.clamp(max=self.steps))
             mask = place < (lengths * (frames > 0)).unsqueeze(1)  # (B, max(T, L))
             values = F.pad(features[f"aligned_{name}"], (0, 0, 0, len(place) - self.steps))

@@ -4,13 +4,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from baselines.layers.graph_capsules import CapsuleHead, GraphCapsules
+from baselines.layers.graph_capsules import NO_DROPOUT, CapsuleHead, GraphCapsules
 from benchmark import Batch, Dims, Model, Output, register_model
 
 TRAINING = {"optimizer": "rmsprop", "lr": 1e-3, "clip_norm": 1.0}
 README = {**TRAINING, "routing": 2, "vote_penalty": 1e-4, "batch_size": 16, "epochs": 20}
-NO_DROPOUT = {"attention_dropout": 0.0, "relu_dropout": 0.0}
-NO_DROPOUT |= {"residual_dropout": 0.0, "embedding_dropout": 0.0}
 
 
 @register_model(

@@ -3,10 +3,11 @@
 from typing import Literal
 
 import torch
-from torch import nn
 
-from baselines.layers.subnets import UnimodalSubnets
+from baselines.layers.subnets import UnimodalSubnets, decision
 from benchmark import Batch, Dims, Model, Output, register_model
+
+SMALL = {"text_outputs": 64, "fusion_hidden": 64, "dropout": 0.3, "fusion_dropout": 0.3}
 
 
 @register_model(
@@ -21,68 +22,32 @@ from benchmark import Batch, Dims, Model, Output, register_model
             "recipe": "chosen on validation: the learning rate of three, over five folds",
         },
         "mosi": {
-            "text_outputs": 256,
-            "fusion_hidden": 128,
-            "batch_size": 128,
-            "lr": 1e-3,
-            "weight_decay": 1e-2,
+            **{"text_outputs": 256, "fusion_hidden": 128},
+            **{"batch_size": 128, "lr": 1e-3, "weight_decay": 1e-2},
             "recipe": "published: MMSA's configuration",
         },
         "mosei": {
-            "audio_hidden": 32,
-            "batch_size": 64,
-            "lr": 2e-3,
-            "weight_decay": 1e-3,
+            **{"audio_hidden": 32, "batch_size": 64, "lr": 2e-3, "weight_decay": 1e-3},
             "recipe": "published: MMSA's configuration",
         },
         "sims": {
-            "audio_hidden": 32,
-            "text_outputs": 256,
-            "fusion_hidden": 32,
-            "dropout": 0.3,
-            "fusion_dropout": 0.5,
-            "batch_size": 128,
-            "lr": 5e-3,
-            "weight_decay": 5e-3,
+            **{"audio_hidden": 32, "text_outputs": 256, "fusion_hidden": 32},
+            **{"dropout": 0.3, "fusion_dropout": 0.5},
+            **{"batch_size": 128, "lr": 5e-3, "weight_decay": 5e-3},
             "recipe": "published: MMSA's configuration",
         },
         "synthetic": {
-            "text_hidden": 16,
-            "audio_hidden": 8,
-            "vision_hidden": 8,
-            "text_outputs": 8,
-            "fusion_hidden": 32,
-            "dropout": 0.1,
-            "fusion_dropout": 0.1,
-            "epochs": 20,
-            "lr": 5e-3,
+            **{"text_hidden": 16, "audio_hidden": 8, "vision_hidden": 8, "text_outputs": 8},
+            **{"fusion_hidden": 32, "dropout": 0.1, "fusion_dropout": 0.1},
+            **{"epochs": 20, "lr": 5e-3},
             "recipe": "chosen on validation: the learning rate, over three seeds",
         },
-        "mosi_utterance": {
-            "vision_hidden": 16,
-            "text_outputs": 64,
-            "fusion_hidden": 64,
-            "dropout": 0.3,
-            "fusion_dropout": 0.3,
-            "recipe": "untuned default",
-        },
-        "mosi_std": {
-            "vision_hidden": 4,
-            "text_outputs": 64,
-            "fusion_hidden": 64,
-            "dropout": 0.3,
-            "fusion_dropout": 0.3,
-            "recipe": "untuned default",
-        },
+        "mosi_utterance": {"vision_hidden": 16, **SMALL, "recipe": "untuned default"},
+        "mosi_std": {"vision_hidden": 4, **SMALL, "recipe": "untuned default"},
     },
     smoke={
-        "text_hidden": 8,
-        "audio_hidden": 6,
-        "vision_hidden": 7,
-        "text_outputs": 5,
-        "fusion_hidden": 8,
-        "dropout": 0.0,
-        "fusion_dropout": 0.0,
+        **{"text_hidden": 8, "audio_hidden": 6, "vision_hidden": 7, "text_outputs": 5},
+        **{"fusion_hidden": 8, "dropout": 0.0, "fusion_dropout": 0.0},
     },
 )
 class LFDNN(Model):
@@ -117,17 +82,10 @@ class LFDNN(Model):
             vision_hidden=vision_hidden,
             text_outputs=text_outputs,
             dropout=dropout,
-            text_dropout=0.0 if variant == "mmsa" else dropout,
-            reads_padding=variant == "mmsa",
+            variant=variant,
         )
-        self.head = nn.Sequential(
-            nn.Dropout(fusion_dropout),
-            nn.Linear(sum(self.subnets.widths), fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, dims.outputs),
-        )
+        inputs = sum(self.subnets.widths)
+        self.head = decision(inputs, fusion_hidden, dims.outputs, fusion_dropout)
 
     def forward(self, batch: Batch) -> Output:
         text, audio, vision = self.subnets(batch)

@@ -2,30 +2,18 @@
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.layers.align import align
-from baselines.layers.mag import AdaptationGate, Alignment, beside_tokens
-from baselines.layers.text import FINE_TUNING, TextEncoder, attendable, key_bias
+from baselines.layers.losses import squared_error
+from baselines.layers.mag import AUTHORS, FEATURES, PAPER, AdaptationGate, Alignment
+from baselines.layers.text import FINE_TUNING, TextEncoder, attendable, key_bias, spoken
 from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_model
-
-AUTHORS = {
-    **{"optimizer": "adamw", "lr": 1e-5, "weight_decay": 0.01, "batch_size": 48},
-    **{"encoder_lr": 1e-5, "encoder_weight_decay": 0.01},
-    **{"epochs": 40, "patience": 0, "schedule": "linear", "warmup": 0.1},
-    "recipe": "published: the authors' code",
-}
-FEATURES = {"variant": "mmsa", "gate_dropout": 0.1, "lr": 1e-3, "recipe": "untuned default"}
 
 
 @register_model(
     "mag-bert",
     display="MAG-BERT",
-    paper=(
-        "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
-        "Large Pretrained Transformers. ACL 2020."
-    ),
+    paper=PAPER,
     source="WasifurRahman/BERT_multimodal_transformer @ dc7876f, thuiar/MMSA @ a94e65d",
     defaults={
         "mmmo_mini": {
@@ -103,13 +91,8 @@ class MAGBERT(Model):
     ):
         super().__init__()
         self.encoder = TextEncoder(
-            dims,
-            text_encoder,
-            hidden=encoder_hidden,
-            layers=encoder_layers,
-            heads=encoder_heads,
+            dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         bert, width = self.encoder.model, self.encoder.width
         if bert is not None and not (hasattr(bert, "embeddings") and hasattr(bert, "encoder")):
             raise UserError(
@@ -126,34 +109,24 @@ class MAGBERT(Model):
 
     def forward(self, batch: Batch) -> Output:
         if self.encoder.model is None:
-            steps = attendable(batch.text.mask)
-            audio, vision = align(batch.audio, steps).values, align(batch.vision, steps).values
-            gated = self.gate(batch.text.values, audio, vision)  # (B, L, width)
-            pooled = Stream(gated, steps).mean()
+            words = self.gate.at_steps(batch)
+            gated, pooled = words.values, words.mean()  # (B, L, width), (B, width)
         else:
             gated, states = self._encode(batch)
             mean = self.text_pooling == "mean"
-            assert batch.token_mask is not None  # the encoder has read it
             pooled = Stream(states, attendable(batch.token_mask)).mean() if mean else states[:, 0]
         pooled = self.dropout(self.pooler(pooled).tanh())  # (B, width)
         return Output(self.out(pooled), {"gate": gated})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        if self.variant == "paper" and self.task.kind == "regression":
-            return F.mse_loss(output.prediction, batch.label)
+        if self.variant == "paper":
+            return squared_error(self.task, output.prediction, batch.label)
         return self.task.loss(output.prediction, batch.label)
 
-    def _gate(self, batch: Batch, text: Tensor, mask: Tensor) -> Tensor:
-        audio = beside_tokens(batch, batch.audio, mask, self.alignment)
-        vision = beside_tokens(batch, batch.vision, mask, self.alignment)
-        return self.gate(text, audio, vision)  # (B, K, width)
-
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        bert, ids, mask = self.encoder.model, batch.token_ids, batch.token_mask
-        assert bert is not None
-        assert ids is not None
-        assert mask is not None
-        ids = ids.masked_fill(~mask.any(dim=1, keepdim=True), 0)  # a missing text says nothing
-        gated = self._gate(batch, bert.embeddings(input_ids=ids), mask)
+        """The gated embeddings and the last states, `(B, K, width)` each."""
+        bert, mask = self.encoder.model, batch.token_mask
+        embedded = bert.embeddings(input_ids=spoken(batch))
+        gated = self.gate.at_tokens(batch, embedded, mask, self.alignment)
         bias = key_bias(mask, gated.dtype)
         return gated, bert.encoder(gated, attention_mask=bias).last_hidden_state

@@ -6,61 +6,42 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.layers.align import align
-from baselines.layers.mag import AdaptationGate, Alignment, beside_tokens
-from baselines.layers.text import FINE_TUNING, attendable, load_pretrained, plain_encoder
-from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_model
+from baselines.layers.losses import squared_error
+from baselines.layers.mag import AUTHORS, FEATURES, PAPER, AdaptationGate, Alignment
+from baselines.layers.text import FINE_TUNING, TextEncoder, attendable, expect_layer, spoken
+from benchmark import Batch, Dims, Model, Output, UserError, register_model
 
 
-class XLNetEncoder(nn.Module):
+class XLNetEncoder(TextEncoder):
     """XLNet's parts, called one by one so that a gate fits between two layers.
 
-    Args:
-        dims: widths and vocabulary of the data.
-        name: `auto`, `scratch`, `features`, a local folder or a hub name, as for `TextEncoder`.
-        hidden: width from scratch.
-        layers: depth from scratch.
-        heads: attention heads from scratch.
-
     Raises:
-        UserError: the data has no tokens, or the encoder is no XLNet.
+        UserError: the encoder is no XLNet.
     """
 
-    is_text_encoder = True
-
     def __init__(self, dims: Dims, name: str, *, hidden: int, layers: int, heads: int):
-        super().__init__()
-        from transformers import XLNetConfig, XLNetModel
-
-        name = plain_encoder(dims, name)
-        self.pretrained = name not in ("scratch", "features")
-        self.model: nn.Module | None = None
-        self.width = dims.text
-        if name == "features":
+        super().__init__(dims, name, hidden=hidden, layers=layers, heads=heads)
+        if self.model is None:
             return
-        if not dims.vocabulary:
-            raise UserError(
-                f"text encoder {name!r} needs token ids and this dataset has none; use 'features'"
-            )
-        if self.pretrained:
-            self.model = load_pretrained(name, dims.vocabulary)
-        else:
-            self.model = XLNetModel(
-                XLNetConfig(
-                    vocab_size=dims.vocabulary,
-                    d_model=hidden,
-                    n_layer=layers,
-                    n_head=heads,
-                    d_inner=4 * hidden,
-                )
-            )
-        if not isinstance(self.model, XLNetModel):
+        if self.model.config.model_type != "xlnet":
             raise UserError(
                 f"mag-xlnet needs an XLNet and {name!r} is a {type(self.model).__name__}; give an "
                 f"XLNet or use mag-bert"
             )
         del self.model.mask_emb  # serves pretraining only and would never receive a gradient
-        self.width = int(self.model.config.d_model)
+
+    @staticmethod
+    def from_scratch(vocabulary: int, hidden: int, layers: int, heads: int) -> nn.Module:
+        from transformers import XLNetConfig, XLNetModel
+
+        config = XLNetConfig(
+            vocab_size=vocabulary,
+            d_model=hidden,
+            n_layer=layers,
+            n_head=heads,
+            d_inner=4 * hidden,
+        )
+        return XLNetModel(config)
 
     def prepare(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor | None]]:
         """Embeddings `(K, B, width)` and what every layer is given beside them.
@@ -69,7 +50,6 @@ class XLNetEncoder(nn.Module):
         others 0; attention asks only whether two segments are equal.
         """
         model, length = self.model, ids.shape[1]
-        assert model is not None
         hidden = model.dropout(model.word_embedding(ids.T))  # (K, B, width)
         places = torch.arange(length, device=ids.device)
         segment = torch.where(mask, 0, 3)
@@ -89,22 +69,10 @@ class XLNetEncoder(nn.Module):
         }
 
 
-AUTHORS = {
-    **{"optimizer": "adamw", "lr": 1e-5, "weight_decay": 0.01, "batch_size": 48},
-    **{"encoder_lr": 1e-5, "encoder_weight_decay": 0.01},
-    **{"epochs": 40, "patience": 0, "schedule": "linear", "warmup": 0.1},
-    "recipe": "published: the authors' code",
-}
-FEATURES = {"variant": "mmsa", "gate_dropout": 0.1, "lr": 1e-3, "recipe": "untuned default"}
-
-
 @register_model(
     "mag-xlnet",
     display="MAG-XLNet",
-    paper=(
-        "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
-        "Large Pretrained Transformers. ACL 2020."
-    ),
+    paper=PAPER,
     source="WasifurRahman/BERT_multimodal_transformer @ dc7876f",
     defaults={
         "mmmo_mini": {
@@ -170,19 +138,11 @@ class MAGXLNet(Model):
     ):
         super().__init__()
         self.encoder = XLNetEncoder(
-            dims,
-            text_encoder,
-            hidden=encoder_hidden,
-            layers=encoder_layers,
-            heads=encoder_heads,
+            dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
         xlnet, width = self.encoder.model, self.encoder.width
-        self.text_input = "features" if xlnet is None else "tokens"
-        if xlnet is not None and not 0 <= injection < len(xlnet.layer):
-            raise UserError(
-                f"injection {injection} is no layer of this XLNet; allowed: 0 to "
-                f"{len(xlnet.layer) - 1}"
-            )
+        if xlnet is not None:
+            expect_layer(xlnet.layer, injection)
         self.gate = AdaptationGate(width, dims.audio, dims.vision, beta=beta, dropout=gate_dropout)
         self.summary = nn.Linear(width, width)
         self.dropout = nn.Dropout(head_dropout)
@@ -193,35 +153,26 @@ class MAGXLNet(Model):
 
     def forward(self, batch: Batch) -> Output:
         if self.encoder.model is None:
-            steps = attendable(batch.text.mask)
-            audio, vision = align(batch.audio, steps).values, align(batch.vision, steps).values
-            gated = self.gate(batch.text.values, audio, vision)  # (B, L, width)
-            pooled = Stream(gated, steps).mean()
+            words = self.gate.at_steps(batch)
+            gated, pooled = words.values, words.mean()  # (B, L, width), (B, width)
         else:
             gated, pooled = self._encode(batch)
         summary = self.dropout(self.summary(pooled).tanh())  # (B, width)
         return Output(self.out(summary), {"gate": gated})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        if self.variant == "paper" and self.task.kind == "regression":
-            return F.mse_loss(output.prediction, batch.label)
+        if self.variant == "paper":
+            return squared_error(self.task, output.prediction, batch.label)
         return self.task.loss(output.prediction, batch.label)
 
-    def _gate(self, batch: Batch, text: Tensor, mask: Tensor) -> Tensor:
-        audio = beside_tokens(batch, batch.audio, mask, self.alignment)
-        vision = beside_tokens(batch, batch.vision, mask, self.alignment)
-        return self.gate(text, audio, vision)  # (B, K, width)
-
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        xlnet, ids, mask = self.encoder.model, batch.token_ids, batch.token_mask
-        assert xlnet is not None
-        assert ids is not None
-        assert mask is not None
-        ids = ids.masked_fill(~mask.any(dim=1, keepdim=True), 0)  # a missing text says nothing
-        hidden, shared = self.encoder.prepare(ids, attendable(mask))
+        """The gated states `(B, K, width)` and the last state of the summary token."""
+        xlnet, mask = self.encoder.model, batch.token_mask
+        hidden, shared = self.encoder.prepare(spoken(batch), attendable(mask))
         for place, layer in enumerate(xlnet.layer):
             if place == self.injection:
-                gated = self._gate(batch, hidden.transpose(0, 1), mask)  # (B, K, width)
+                tokens = hidden.transpose(0, 1)  # (B, K, width)
+                gated = self.gate.at_tokens(batch, tokens, mask, self.alignment)
                 hidden = gated.transpose(0, 1)
             hidden = layer(hidden, **shared)[0]  # (K, B, width)
         hidden = xlnet.dropout(hidden).transpose(0, 1)  # (B, K, width)

@@ -175,8 +175,8 @@ class MCTN(Model):
         loss = loss + self.penalty * self.head.weight.square().sum()
         present = batch.text.mask
         for name in self.targets:
-            target = align(batch.stream(name), present).values / getattr(self, f"scale_{name}")
-            known = present & (batch.stream(name).lengths > 0).unsqueeze(1)
+            target = align(batch.modalities[name], present).values / getattr(self, f"scale_{name}")
+            known = present & (batch.modalities[name].lengths > 0).unsqueeze(1)
             error = self._error(output.features[f"text_to_{name}"], target, known)
             loss = loss + self.translation_weight * error
         returned = self._error(output.features["cycle"], batch.text.values, present)
@@ -188,7 +188,7 @@ class MCTN(Model):
     def start_training(self, batches: Batches) -> None:
         whole = batches.whole()
         for name in self.targets:
-            values = whole.stream(name).values
+            values = whole.modalities[name].values
             largest = torch.maximum(values.amax(dim=(0, 1)), -values.amin(dim=(0, 1)))  # (D,)
             scale = torch.where(largest > 0, largest, torch.ones_like(largest))
             getattr(self, f"scale_{name}").copy_(scale)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.layers.losses import central_moment_discrepancy
+from baselines.layers.losses import central_moment_discrepancy, squared_error
 from baselines.layers.recurrent import MaskedLSTM
 from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
 from benchmark import Batch, Dims, Model, Output, Stream, register_model
@@ -187,7 +187,6 @@ class MISA(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         plain = not self.encoder.reads_tokens
         recurrent = plain if text_pooling == "auto" else text_pooling == "lstm"
         self.sequences = nn.ModuleDict(
@@ -268,8 +267,8 @@ class MISA(Model):
             {name: features[f"{part}_{name}"].float() for name in ORDER}
             for part in ("private", "shared", "projected")
         )
-        if self.squared and self.task.kind == "regression":
-            prediction = F.mse_loss(output.prediction, batch.label)
+        if self.squared:
+            prediction = squared_error(self.task, output.prediction, batch.label)
         else:
             prediction = self.task.loss(output.prediction, batch.label)
         same = [difference_loss(private[name], shared[name]) for name in ORDER]

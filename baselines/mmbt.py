@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.layers.align import align
-from baselines.layers.text import FINE_TUNING, TextEncoder, plain_encoder
+from baselines.layers.text import FINE_TUNING, TextEncoder, plain_encoder, row_bias
 from benchmark import Batch, Batches, Dims, Model, Output, Stream, UserError, register_model
 
 NONVERBAL = ("audio", "vision")
@@ -109,7 +109,6 @@ class MMBT(Model):
         super().__init__()
         name = plain_encoder(dims, text_encoder)
         words = name != "features"
-        self.text_input = "tokens" if words else "features"
         self.encoder = TextEncoder(
             dims if words else replace(dims, vocabulary=MARKS_ALONE),
             name if words else "scratch",
@@ -117,6 +116,7 @@ class MMBT(Model):
             layers=encoder_layers,
             heads=encoder_heads,
         )
+        self.encoder.reads_tokens = words
         width = self.encoder.width
         self._check(text_encoder, frames)
         mapped = NONVERBAL if words else (*NONVERBAL, "text")
@@ -128,8 +128,10 @@ class MMBT(Model):
         self.register_buffer("marks", torch.tensor([START, END]))
 
     def forward(self, batch: Batch) -> Output:
-        segments = [self._frames(name, batch.stream(name), self.frames, 0) for name in NONVERBAL]
-        if self.text_input == "tokens":
+        segments = [
+            self._frames(name, batch.modalities[name], self.frames, 0) for name in NONVERBAL
+        ]
+        if self.encoder.reads_tokens:
             segments.append(self._words(batch))
         else:
             longest = self.encoder.model.config.max_position_embeddings - 2
@@ -140,7 +142,7 @@ class MMBT(Model):
     def start_training(self, batches: Batches) -> None:
         """Take the start and end marks of the vocabulary from any sample that has a text."""
         whole = batches.whole()
-        if self.text_input == "tokens" and bool(whole.token_mask.any()):
+        if self.encoder.reads_tokens and bool(whole.token_mask.any()):
             row = int(whole.token_mask.any(dim=1).float().argmax())
             ids = whole.token_ids[row][whole.token_mask[row]]
             self.marks.copy_(ids[[0, -1]])
@@ -198,7 +200,6 @@ class MMBT(Model):
             ),
         )
         mask = torch.cat([segment.mask for segment in segments], dim=1)
-        closed = ~torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)[:, None, None]
-        lowest = torch.finfo(states.dtype).min
-        bias = torch.zeros_like(closed, dtype=states.dtype).masked_fill(closed, lowest)
+        mask = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)  # [CLS] is pooled
+        bias = row_bias(mask, states.dtype)
         return bert.encoder(states, attention_mask=bias).last_hidden_state

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.layers.recurrent import MaskedLSTM
-from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
-from benchmark import MODALITIES, Batch, Batches, Dims, Model, Output, Stream, register_model
+from baselines.layers.recurrent import SequenceEncoder
+from baselines.layers.text import BORROWED, FINE_TUNING, Pooling, TextEncoder
+from benchmark import MODALITIES, Batch, Batches, Dims, Model, Output, register_model
 
 PAIRS = {"tv": ("text", "vision"), "ta": ("text", "audio"), "va": ("vision", "audio")}
 CLIP_NORM = 1.0
@@ -22,20 +22,6 @@ AUTHORS: dict[str, Any] = {
     **{"batch_size": 32, "epochs": 40, "patience": 10, "clip_norm": CLIP_NORM},
     **{"schedule": "plateau", "plateau_patience": 20, "plateau_factor": 0.5},
 }
-
-
-class SequenceEncoder(nn.Module):
-    """LSTM over a stream; the final state of each direction through dropout and a linear map."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int, dropout: float, bidirectional: bool):
-        super().__init__()
-        self.lstm = MaskedLSTM(inputs, hidden, bidirectional=bidirectional)
-        self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(self.lstm.width, outputs)
-
-    def forward(self, stream: Stream) -> Tensor:
-        _, finals = self.lstm(stream)
-        return self.out(self.dropout(torch.cat(finals, dim=1)))  # (B, outputs)
 
 
 class InformationBound(nn.Module):
@@ -195,7 +181,7 @@ class MMIM(Model):
         dims: Dims,
         *,
         text_encoder: str = "auto",
-        text_pooling: Literal["auto", "first", "mean"] = "auto",
+        text_pooling: Pooling = "auto",
         encoder_hidden: int = 32,
         encoder_layers: int = 2,
         encoder_heads: int = 4,
@@ -220,9 +206,7 @@ class MMIM(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
-        states = self.encoder.reads_tokens if text_pooling == "auto" else text_pooling == "first"
-        self.first_state = states
+        self.first_state = self.encoder.takes_first(text_pooling)
         shared = {"dropout": sequence_dropout, "bidirectional": bidirectional}
         self.audio = SequenceEncoder(dims.audio, audio_hidden, audio_out, **shared)
         self.vision = SequenceEncoder(dims.vision, vision_hidden, vision_out, **shared)
@@ -333,7 +317,6 @@ class MMIM(Model):
         self.memory_members.zero_()
         self.batches_seen.zero_()
         optimiser = self.bound_optimiser
-        assert optimiser is not None  # start_training made it
         parameters = optimiser.param_groups[0]["params"]
         count = math.ceil(self.bound_share * batches.samples / batches.batch_size)
         self.train()

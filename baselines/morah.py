@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from baselines.layers.graph_capsules import CapsuleHead, GraphCapsules
+from baselines.layers.graph_capsules import NO_DROPOUT, CapsuleHead, GraphCapsules
 from benchmark import Batch, Dims, Model, Output, register_model
 
 RELEASED = {"lr": 1e-4, "batch_size": 32, "clip_norm": 1.0}
@@ -13,8 +13,6 @@ SHALLOW = {
     **{"layers": 1, "vertices": 8, "capsule": 16, "dropout": 0.25},
     **{"lr": 1e-3, "batch_size": 32, "clip_norm": 1.0},
 }
-NO_DROPOUT = {"attention_dropout": 0.0, "relu_dropout": 0.0}
-NO_DROPOUT |= {"residual_dropout": 0.0, "embedding_dropout": 0.0}
 
 
 @register_model(

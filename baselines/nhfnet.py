@@ -3,10 +3,10 @@
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.layers.crossmodal import CrossModalEncoder, unmasked
+from baselines.layers.losses import squared_error
 from baselines.layers.recurrent import MaskedLSTM, last_valid
 from benchmark import Batch, Dims, Model, Output, Stream, register_model
 
@@ -121,10 +121,7 @@ class NHFNet(Model):
         return Output(self.head(torch.stack(lasts).sum(dim=0)), {"audio_visual": both.values})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        """Mean squared error, or the task's loss of classes."""
-        if self.task.kind == "regression":
-            return F.mse_loss(output.prediction, batch.label)
-        return super().loss(output, batch)
+        return squared_error(self.task, output.prediction, batch.label)
 
     def _meet(self, audio: Stream, vision: Stream) -> Stream:
         """Vision behind bottleneck tokens that have read audio, `(B, bottleneck + T, e)`."""

@@ -3,9 +3,9 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.layers.losses import squared_error
 from baselines.layers.recurrent import MaskedLSTM
 from benchmark import Batch, Dims, Model, Output, Stream, UserError, register_model
 
@@ -158,9 +158,7 @@ class RAVEN(Model):
         return Output(self.head(last), {"shifted": shifted})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        if self.task.kind == "regression":
-            return F.mse_loss(output.prediction, batch.label)
-        return self.task.loss(output.prediction, batch.label)
+        return squared_error(self.task, output.prediction, batch.label)
 
     def _count(self, stream: Stream) -> int:
         """Frames kept for each word; the released norm also counts those that are not there."""

@@ -1,39 +1,14 @@
 """Self-MM: multimodal and self-supervised unimodal sentiment learned side by side."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.layers.recurrent import MaskedLSTM
-from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
-from baselines.layers.ulgm import FUSION, HEADS, Head, LabelGenerator, head_losses
-from benchmark import (
-    Batch,
-    Batches,
-    Dims,
-    Model,
-    Output,
-    Stream,
-    TrainConfig,
-    parameter_groups,
-    register_model,
-)
-
-
-class SequenceEncoder(nn.Module):
-    """LSTM over a stream; its last valid state through dropout and a linear map."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int, dropout: float):
-        super().__init__()
-        self.lstm = MaskedLSTM(inputs, hidden)
-        self.dropout = nn.Dropout(dropout)
-        self.out = nn.Linear(hidden, outputs)
-
-    def forward(self, stream: Stream) -> Tensor:
-        _, finals = self.lstm(stream)
-        return self.out(self.dropout(finals[-1]))  # (B, outputs)
-
+from baselines.layers.recurrent import SequenceEncoder
+from baselines.layers.text import BORROWED, FINE_TUNING, Pooling, TextEncoder
+from baselines.layers.ulgm import FUSION, Heads, LabelGenerator, SelfLabelled, by_head
+from benchmark import Batch, Dims, Output, register_model
 
 MMSA: dict[str, dict[str, Any]] = {
     "mosi": {
@@ -101,9 +76,8 @@ MMSA: dict[str, dict[str, Any]] = {
         "audio_width": 4,
         "vision_width": 5,
     },
-    exempt={"classification": "unimodal labels are generated from the sign of a score"},
 )
-class SelfMM(Model):
+class SelfMM(SelfLabelled):
     """Four heads over BERT and two LSTMs; the unimodal ones learn generated labels.
 
     The default is the computation of both public codes. They differ from the paper in one point:
@@ -143,12 +117,14 @@ class SelfMM(Model):
         vision_weight_decay: weight decay of the vision encoder.
     """
 
+    tasks = ("regression",)  # labels are generated from the sign of a score
+
     def __init__(
         self,
         dims: Dims,
         *,
         text_encoder: str = "auto",
-        text_pooling: Literal["auto", "first", "mean"] = "auto",
+        text_pooling: Pooling = "auto",
         encoder_hidden: int = 32,
         encoder_layers: int = 2,
         encoder_heads: int = 4,
@@ -174,28 +150,18 @@ class SelfMM(Model):
     ):
         super().__init__()
         self.encoder = TextEncoder(
-            dims,
-            text_encoder,
-            hidden=encoder_hidden,
-            layers=encoder_layers,
-            heads=encoder_heads,
+            dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
-        states = self.encoder.reads_tokens if text_pooling == "auto" else text_pooling == "first"
-        self.first_state = states
+        self.first_state = self.encoder.takes_first(text_pooling)
         self.audio = SequenceEncoder(dims.audio, audio_lstm, audio_out, lstm_dropout)
         self.vision = SequenceEncoder(dims.vision, vision_lstm, vision_out, lstm_dropout)
-        inputs = {"text": self.encoder.width, "audio": audio_out, "vision": vision_out}
-        inputs = {FUSION: sum(inputs.values()), **inputs}
-        widths = dict(
-            zip(HEADS, (fusion_width, text_width, audio_width, vision_width), strict=True)
-        )
-        dropouts = (fusion_dropout, text_dropout, audio_dropout, vision_dropout)
-        self.heads = nn.ModuleDict(
-            {
-                head: Head(inputs[head], widths[head], dims.outputs, dropout)
-                for head, dropout in zip(HEADS, dropouts, strict=True)
-            }
+        inputs = (self.encoder.width, audio_out, vision_out)
+        widths = by_head(fusion_width, text_width, audio_width, vision_width)
+        self.heads = Heads(
+            by_head(sum(inputs), *inputs),
+            widths,
+            by_head(fusion_dropout, text_dropout, audio_dropout, vision_dropout),
+            dims.outputs,
         )
         self.generator = LabelGenerator(
             widths, dims.task, exclude_zero=exclude_zero, paper_distance=paper_distance
@@ -212,36 +178,9 @@ class SelfMM(Model):
             "audio": self.audio(batch.audio),
             "vision": self.vision(batch.vision),
         }
-        vectors = {FUSION: torch.cat(list(vectors.values()), dim=1), **vectors}
-        features = {}
-        for name in HEADS:
-            feature, prediction = self.heads[name](vectors[name])
-            features[f"feature_{name}"] = feature
-            features[f"prediction_{name}"] = prediction.squeeze(1)
-        return Output(features[f"prediction_{FUSION}"], features)
+        return self.heads({FUSION: torch.cat(list(vectors.values()), dim=1), **vectors})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
         if not self.training:
             return self.task.loss(output.prediction, batch.label)
         return torch.stack(list(self.loss_terms(output, batch).values())).sum()
-
-    def loss_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Weighted loss of each head; those of the single modalities are 0 in the first epoch."""
-        predictions = {name: output.features[f"prediction_{name}"] for name in HEADS}
-        return head_losses(predictions, self.generator.targets(batch.label, batch.index))
-
-    def param_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
-        return parameter_groups(self, config, self.rates)
-
-    def training_only(self) -> tuple[str, ...]:
-        return tuple(f"heads.{name}" for name in HEADS if name != FUSION)
-
-    def start_training(self, batches: Batches) -> None:
-        self.generator.start(batches)
-
-    def start_epoch(self, epoch: int, batches: Batches) -> None:
-        self.generator.start_epoch(epoch)
-
-    def after_step(self, output: Output, batch: Batch) -> None:
-        features = {name: output.features[f"feature_{name}"] for name in HEADS}
-        self.generator.update(features, batch.label, batch.index)

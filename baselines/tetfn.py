@@ -9,19 +9,8 @@ from baselines.layers.convolution import convolve
 from baselines.layers.crossmodal import CrossModalEncoder, Positions, unmasked
 from baselines.layers.recurrent import MaskedLSTM
 from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
-from baselines.layers.ulgm import FUSION, HEADS, Head, LabelGenerator, head_losses
-from benchmark import (
-    MODALITIES,
-    Batch,
-    Batches,
-    Dims,
-    Model,
-    Output,
-    Stream,
-    TrainConfig,
-    parameter_groups,
-    register_model,
-)
+from baselines.layers.ulgm import FUSION, Heads, LabelGenerator, SelfLabelled, by_head
+from benchmark import MODALITIES, Batch, Dims, Output, Stream, register_model
 
 
 class RecurrentConvolution(nn.Module):
@@ -131,9 +120,8 @@ MMSA: dict[str, dict[str, Any]] = {
         **{"attention_dropout_text": 0.0, "attention_dropout_vision": 0.0},
         **{"fusion_width": 8, "text_width": 7, "audio_width": 4, "vision_width": 5},
     },
-    exempt={"classification": "unimodal labels are generated from the sign of a score"},
 )
-class TETFN(Model):
+class TETFN(SelfLabelled):
     """Text Enhanced Transformer Fusion Network.
 
     Wang, Guo, Tian, Liu, He, Luo. Pattern Recognition 136, 2023. Code: thuiar/MMSA; the authors
@@ -185,6 +173,8 @@ class TETFN(Model):
         variant: `paper` or `mmsa`.
     """
 
+    tasks = ("regression",)  # labels are generated from the sign of a score
+
     def __init__(
         self,
         dims: Dims,
@@ -227,7 +217,6 @@ class TETFN(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         self.text = nn.Conv1d(self.encoder.width, width, kernel_text, bias=False)
         self.audio = RecurrentConvolution(dims.audio, audio_lstm, width, kernel_audio)
         self.vision = RecurrentConvolution(dims.vision, vision_lstm, width, kernel_vision)
@@ -259,15 +248,12 @@ class TETFN(Model):
             )
             for _ in MODALITIES
         )
-        widths = dict(
-            zip(HEADS, (fusion_width, text_width, audio_width, vision_width), strict=True)
-        )
-        head_dropouts = (fusion_dropout, text_dropout, audio_dropout, vision_dropout)
-        self.heads = nn.ModuleDict(
-            {
-                head: Head(6 * width if head == FUSION else width, own, dims.outputs, dropout)
-                for (head, own), dropout in zip(widths.items(), head_dropouts, strict=True)
-            }
+        widths = by_head(fusion_width, text_width, audio_width, vision_width)
+        self.heads = Heads(
+            by_head(6 * width, width, width, width),
+            widths,
+            by_head(fusion_dropout, text_dropout, audio_dropout, vision_dropout),
+            dims.outputs,
         )
         self.generator = LabelGenerator(widths, dims.task, exclude_zero=exclude_zero)
         self.rates = {
@@ -286,36 +272,12 @@ class TETFN(Model):
             "vision": self.vision(vision),
         }  # (B, T, d) each
         fused = torch.cat([self._last(name, low) for name in MODALITIES], dim=1)  # (B, 6d)
-        vectors = {FUSION: fused, **{name: peak(stream) for name, stream in low.items()}}
-        features = {}
-        for name in HEADS:
-            feature, prediction = self.heads[name](vectors[name])
-            features[f"feature_{name}"] = feature
-            features[f"prediction_{name}"] = prediction.squeeze(1)
-        return Output(features[f"prediction_{FUSION}"], features)
+        return self.heads({FUSION: fused, **{name: peak(stream) for name, stream in low.items()}})
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
         if not self.training:
             return self.task.loss(output.prediction, batch.label)
-        predictions = {name: output.features[f"prediction_{name}"] for name in HEADS}
-        targets = self.generator.targets(batch.label, batch.index)
-        return torch.stack(list(head_losses(predictions, targets).values())).sum()
-
-    def param_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
-        return parameter_groups(self, config, self.rates)
-
-    def training_only(self) -> tuple[str, ...]:
-        return tuple(f"heads.{name}" for name in HEADS if name != FUSION)
-
-    def start_training(self, batches: Batches) -> None:
-        self.generator.start(batches)
-
-    def start_epoch(self, epoch: int, batches: Batches) -> None:
-        self.generator.start_epoch(epoch)
-
-    def after_step(self, output: Output, batch: Batch) -> None:
-        features = {name: output.features[f"feature_{name}"] for name in HEADS}
-        self.generator.update(features, batch.label, batch.index)
+        return torch.stack(list(self.loss_terms(output, batch).values())).sum()
 
     def _last(self, target: str, low: dict[str, Stream]) -> Tensor:
         """Last step of a modality's memory, `(B, 2d)`."""

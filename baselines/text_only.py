@@ -67,7 +67,6 @@ class TextOnly(Model):
     ):
         super().__init__()
         self.encoder = TextEncoder(dims, text_encoder)
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         if pooling == "auto":
             pooling = "mean" if self.encoder.reads_tokens else "lstm"
         self.pooling = pooling

@@ -1,11 +1,12 @@
 """TFN: the outer product of three modality vectors, and a small network on top of it."""
 
+import math
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.layers.subnets import UnimodalSubnets, prefix_one
+from baselines.layers.subnets import UnimodalSubnets, decision, prefix_one
 from benchmark import Batch, Dims, Model, Output, register_model
 
 
@@ -20,68 +21,39 @@ from benchmark import Batch, Dims, Model, Output, register_model
             "recipe": "chosen on validation: the learning rate of three, over five folds",
         },
         "mosi": {
-            "audio_hidden": 32,
-            "vision_hidden": 128,
-            "text_outputs": 32,
-            "fusion_hidden": 64,
-            "fusion_dropout": 0.5,
+            **{"audio_hidden": 32, "vision_hidden": 128, "text_outputs": 32},
+            **{"fusion_hidden": 64, "fusion_dropout": 0.5},
             "recipe": "published: MMSA's configuration",
         },
         "mosei": {
-            "audio_hidden": 16,
-            "vision_hidden": 128,
-            "text_outputs": 128,
-            "fusion_hidden": 16,
-            "dropout": 0.4,
-            "fusion_dropout": 0.4,
-            "batch_size": 128,
-            "lr": 5e-3,
+            **{"audio_hidden": 16, "vision_hidden": 128, "text_outputs": 128},
+            **{"fusion_hidden": 16, "dropout": 0.4, "fusion_dropout": 0.4},
+            **{"batch_size": 128, "lr": 5e-3},
             "recipe": "published: MMSA's configuration",
         },
         "sims": {
-            "audio_hidden": 32,
-            "vision_hidden": 128,
-            "text_outputs": 256,
-            "dropout": 0.4,
-            "fusion_dropout": 0.4,
-            "lr": 5e-4,
+            **{"audio_hidden": 32, "vision_hidden": 128, "text_outputs": 256},
+            **{"dropout": 0.4, "fusion_dropout": 0.4, "lr": 5e-4},
             "recipe": "published: MMSA's configuration",
         },
         "synthetic": {
-            "text_hidden": 16,
-            "audio_hidden": 8,
-            "vision_hidden": 8,
-            "text_outputs": 8,
-            "dropout": 0.0,
-            "fusion_dropout": 0.0,
-            "epochs": 20,
-            "lr": 1e-2,
-            "schedule": "cosine",
+            **{"text_hidden": 16, "audio_hidden": 8, "vision_hidden": 8, "text_outputs": 8},
+            **{"dropout": 0.0, "fusion_dropout": 0.0},
+            **{"epochs": 20, "lr": 1e-2, "schedule": "cosine"},
             "recipe": "chosen on validation: the learning rate, over three seeds",
         },
         "mosi_utterance": {
-            "text_hidden": 64,
-            "audio_hidden": 8,
-            "vision_hidden": 8,
-            "text_outputs": 32,
+            **{"text_hidden": 64, "audio_hidden": 8, "vision_hidden": 8, "text_outputs": 32},
             "recipe": "untuned default",
         },
         "mosi_std": {
-            "text_hidden": 64,
-            "audio_hidden": 8,
-            "vision_hidden": 4,
-            "text_outputs": 32,
+            **{"text_hidden": 64, "audio_hidden": 8, "vision_hidden": 4, "text_outputs": 32},
             "recipe": "untuned default",
         },
     },
     smoke={
-        "text_hidden": 8,
-        "audio_hidden": 6,
-        "vision_hidden": 7,
-        "text_outputs": 5,
-        "fusion_hidden": 8,
-        "dropout": 0.0,
-        "fusion_dropout": 0.0,
+        **{"text_hidden": 8, "audio_hidden": 6, "vision_hidden": 7, "text_outputs": 5},
+        **{"fusion_hidden": 8, "dropout": 0.0, "fusion_dropout": 0.0},
     },
 )
 class TFN(Model):
@@ -126,17 +98,10 @@ class TFN(Model):
             vision_hidden=vision_hidden,
             text_outputs=text_outputs,
             dropout=dropout,
-            text_dropout=0.0 if variant == "mmsa" else dropout,
-            reads_padding=variant != "paper",
+            variant=variant,
         )
-        self.head = nn.Sequential(
-            nn.Dropout(fusion_dropout),
-            nn.Linear((text_outputs + 1) * (audio_hidden + 1) * (vision_hidden + 1), fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, fusion_hidden),
-            nn.ReLU(),
-            nn.Linear(fusion_hidden, dims.outputs),
-        )
+        products = math.prod(width + 1 for width in self.subnets.widths)
+        self.head = decision(products, fusion_hidden, dims.outputs, fusion_dropout)
         self.bounded = dims.task.kind == "regression"
         self.low, self.high = (dims.task.low, dims.task.high) if variant == "paper" else (-3.0, 3.0)
 

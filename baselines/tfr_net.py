@@ -235,7 +235,6 @@ class TFRNet(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
         self.literal = variant == "mmsa"
         inputs = by_modality(self.encoder.width, dims.audio, dims.vision)
         attention = by_modality(
@@ -397,7 +396,7 @@ class TFRNet(Model):
     def start_training(self, batches: Batches) -> None:
         whole = batches.whole()
         generator = torch.Generator().manual_seed(self.missing_seed)
-        steps = {name: whole.stream(name).mask.shape[1] for name in MODALITIES}
+        steps = {name: whole.modalities[name].mask.shape[1] for name in MODALITIES}
         for name, count in {**steps, "text": word_slots(whole)}.items():
             rate = self.missing_rate if count > 1 else 0.0  # a vector for a whole sample stays
             chosen = draw_drops(batches.samples, count, rate, generator)
@@ -421,7 +420,7 @@ class TFRNet(Model):
         else:
             batch = batch.with_stream("text", drop_steps(batch.text, chosen["text"]))
         for name in ("audio", "vision"):
-            batch = batch.with_stream(name, drop_steps(batch.stream(name), chosen[name]))
+            batch = batch.with_stream(name, drop_steps(batch.modalities[name], chosen[name]))
         return batch
 
     def _length(self, dims: Dims, name: str) -> int:
@@ -450,7 +449,6 @@ def unknown_token_of(batch: Batch) -> int:
     Raises:
         UserError: no known vocabulary has that mark.
     """
-    assert batch.token_ids is not None
     start = int(batch.token_ids[:, 0].mode().values)  # a sample without text may lack the mark
     if start not in UNKNOWN_TOKENS:
         raise UserError(

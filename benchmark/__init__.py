@@ -4,16 +4,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.batch import MODALITIES, Batch, Stream
+    from benchmark.batch import Batch, Stream
     from benchmark.config import Protocol, TrainConfig
     from benchmark.datasets.load import load_dataset
     from benchmark.errors import UserError
     from benchmark.evaluation import EvaluationContext
-    from benchmark.model import Batches, Dims, Model, Output, parameter_groups
+    from benchmark.model import Batches, Model, Output, parameter_groups
     from benchmark.records.extra import Column
     from benchmark.registry import create_model, list_models, register_evaluation, register_model
     from benchmark.running.run import run, to_frame
-    from benchmark.task import Task, multiclass, multilabel, regression
+    from benchmark.task import (
+        MODALITIES,
+        Dims,
+        Task,
+        multiclass,
+        multilabel,
+        regression,
+    )
 
 __all__ = [
     "MODALITIES",
@@ -42,16 +49,16 @@ __all__ = [
     "to_frame",
 ]
 _HOMES = {
-    "batch": ("MODALITIES", "Batch", "Stream"),
+    "batch": ("Batch", "Stream"),
     "config": ("Protocol", "TrainConfig"),
     "datasets.load": ("load_dataset",),
     "errors": ("UserError",),
     "evaluation": ("EvaluationContext",),
-    "model": ("Batches", "Dims", "Model", "Output", "parameter_groups"),
+    "model": ("Batches", "Model", "Output", "parameter_groups"),
     "records.extra": ("Column",),
     "registry": ("create_model", "list_models", "register_evaluation", "register_model"),
     "running.run": ("run", "to_frame"),
-    "task": ("Task", "multiclass", "multilabel", "regression"),
+    "task": ("MODALITIES", "Dims", "Task", "multiclass", "multilabel", "regression"),
 }
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import UserError
-
-MODALITIES = ("text", "audio", "vision")
+from benchmark.task import further
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,9 @@ class Batch:
     """Samples with their labels, on one device.
 
     Attributes:
-        text: word or utterance vectors; may be missing where a dataset holds tokens only.
-        audio: acoustic features.
-        vision: visual features.
+        modalities: streams by name: text (word or utterance vectors; missing where a dataset
+            holds tokens only), audio, vision, then further ones, which models that do not name
+            them never see.
         label: float `(B,)` for regression, the deviation from the task's neutral label; int64
             `(B,)` for classes, float `(B, C)` for multilabel. Sealed while a model predicts.
         index: int64 `(B,)`, the place of each sample in its split. Sealed likewise.
@@ -98,22 +97,38 @@ class Batch:
         token_words: int64 `(B, K)`, the word (a row of a word-level stream) that a token belongs
             to; -1 on marks and padding.
         unimodal_labels: labels of single modalities, each `(B,)`, where annotated.
-        extra: further modalities by name; models that do not name them never see them.
     """
 
-    text: Stream
-    audio: Stream
-    vision: Stream
+    modalities: Mapping[str, Stream]
     label: Tensor
     index: Tensor
     token_ids: Tensor | None = None
     token_mask: Tensor | None = None
     token_words: Tensor | None = None
     unimodal_labels: Mapping[str, Tensor] = field(default_factory=dict)
-    extra: Mapping[str, Stream] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.text.mask.shape[0])
+
+    @property
+    def text(self) -> Stream:
+        """Word or utterance vectors."""
+        return self.modalities["text"]
+
+    @property
+    def audio(self) -> Stream:
+        """Acoustic features."""
+        return self.modalities["audio"]
+
+    @property
+    def vision(self) -> Stream:
+        """Visual features."""
+        return self.modalities["vision"]
+
+    @property
+    def extra(self) -> dict[str, Stream]:
+        """The streams beyond text, audio and vision, by name."""
+        return further(self.modalities)
 
     @property
     def streams(self) -> tuple[Stream, Stream, Stream]:
@@ -125,10 +140,6 @@ class Batch:
         """Where the samples are."""
         return self.text.mask.device
 
-    def stream(self, name: str) -> Stream:
-        """The stream of one modality, `MODALITIES` or a name of `extra`."""
-        return getattr(self, name) if name in MODALITIES else self.extra[name]
-
     def select(self, index: Tensor) -> "Batch":
         """The samples at `index`, int64 `(b,)`, as a new batch."""
         return self._map(lambda tensor: tensor.index_select(0, index))
@@ -139,17 +150,13 @@ class Batch:
 
     def with_stream(self, name: str, stream: Stream) -> "Batch":
         """The same batch with one modality replaced."""
-        if name in MODALITIES:
-            change: dict[str, Any] = {name: stream}
-        else:
-            change = {"extra": {**self.extra, name: stream}}
-        return replace(self, **change)
+        return replace(self, modalities={**self.modalities, name: stream})
 
     def without(self, *modalities: str) -> "Batch":
         """The same batch with these modalities missing (their tokens too)."""
         batch = self
         for name in modalities:
-            stream = batch.stream(name)
+            stream = batch.modalities[name]
             batch = batch.with_stream(
                 name, Stream(torch.zeros_like(stream.values), torch.zeros_like(stream.mask))
             )
@@ -189,14 +196,11 @@ class Batch:
             )
 
         return Batch(
-            text=stream(self.text),
-            audio=stream(self.audio),
-            vision=stream(self.vision),
+            modalities={name: stream(value) for name, value in self.modalities.items()},
             label=kept(self.label),
             index=kept(self.index),
             token_ids=maybe(self.token_ids),
             token_mask=maybe(self.token_mask),
             token_words=maybe(self.token_words),
             unimodal_labels={name: kept(value) for name, value in self.unimodal_labels.items()},
-            extra={name: stream(value) for name, value in self.extra.items()},
         )

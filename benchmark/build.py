@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model
+from benchmark.model import Model
+from benchmark.task import Dims
 
 WIDTH = 64  # of a trained word vector
 
@@ -51,7 +52,8 @@ def build_model(cls: type[Model], dims: Dims, settings: Mapping[str, Any]) -> Mo
         lengths = dict(dims.lengths)
         if "tokens" in lengths:
             lengths["text"] = lengths["tokens"] - 2
-        told = replace(dims, text=WIDTH, vocabulary=0, lengths=lengths)
+        widths = {**dims.widths, "text": WIDTH}
+        told = replace(dims, widths=widths, vocabulary=0, lengths=lengths)
     model = cls(told, **settings)
     model.task = dims.task
     if embeds:

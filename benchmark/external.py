@@ -19,11 +19,11 @@ from benchmark.datasets.load import find_source, load_dataset
 from benchmark.errors import UserError, unknown
 from benchmark.metrics import evaluate_metrics, refuse_impossible
 from benchmark.naming import check_name, clipped, shown
+from benchmark.plugins import own_models
 from benchmark.records.harness import harness_version
 from benchmark.records.measurements import Accuracy, Measurements
 from benchmark.records.record import Cell, Record
 from benchmark.records.store import find_records, write_record
-from benchmark.registry import list_models
 from benchmark.task import Task
 
 Floats = NDArray[np.float32]
@@ -73,7 +73,7 @@ def score_files(
             f"{', '.join(map(str, seeds))}"
         )
     check_name("the row", external.name, "give it another name by --name")
-    if external.name in {entry.name for entry in list_models()}:
+    if external.name in own_models():
         raise UserError(
             f"{external.name!r} is a model of this suite; call the row of your predictions "
             f"otherwise by --name"

@@ -1,44 +1,13 @@
-"""Model, Dims and Output: the contract between a model file and the harness."""
+"""Model and Output: the contract between a model file and the harness."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
-from benchmark.batch import MODALITIES, Batch
+from benchmark.batch import Batch
 from benchmark.config import TrainConfig
-from benchmark.task import KINDS, Task, regression
-
-
-@dataclass(frozen=True, slots=True)
-class Dims:
-    """All that a model is told about the data.
-
-    Attributes:
-        text: features of a text step.
-        audio: features of an audio step.
-        vision: features of a vision step.
-        outputs: numbers to predict for a sample.
-        task: what the label means; `task.low` and `task.high` bound a regression.
-        vocabulary: number of token ids, 0 where the dataset has no tokens.
-        extra: widths of further modalities by name.
-        lengths: longest sequence of each modality and of the `tokens`.
-    """
-
-    text: int
-    audio: int
-    vision: int
-    outputs: int = 1
-    task: Task = field(default_factory=lambda: regression(-3, 3))
-    vocabulary: int = 0
-    extra: Mapping[str, int] = field(default_factory=dict)
-    lengths: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def inputs(self) -> tuple[int, int, int]:
-        """Widths of text, audio, vision."""
-        return self.text, self.audio, self.vision
+from benchmark.task import KINDS, MODALITIES, Dims, Task, regression
 
 
 class Output:
@@ -82,6 +51,18 @@ class Batches(Protocol):
         ...
 
 
+class _TextInput:
+    """`tokens` on a model one of whose submodules says `reads_tokens`, else `features`.
+
+    A class or a model that sets `text_input` by itself covers this.
+    """
+
+    def __get__(self, model: nn.Module | None, owner: type) -> Literal["features", "tokens"]:
+        modules = () if model is None else model.modules()
+        reads = any(getattr(module, "reads_tokens", False) for module in modules)
+        return "tokens" if reads else "features"
+
+
 class Model(nn.Module):
     """Base class of every registered model.
 
@@ -99,7 +80,7 @@ class Model(nn.Module):
     modalities: ClassVar[tuple[str, ...]] = MODALITIES
     tasks: ClassVar[tuple[str, ...]] = KINDS
     needs_lengths: ClassVar[bool] = False
-    text_input: Literal["features", "tokens"] = "features"
+    text_input: Literal["features", "tokens"] = _TextInput()  # type: ignore[assignment]
     task: Task = regression(-3, 3)  # set by create_model
 
     @classmethod

@@ -1,5 +1,6 @@
 """The doors through which code registers: our own folders, installed plugins, files of a user."""
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -14,6 +15,7 @@ from typing import Any
 
 from benchmark.errors import UserError, told
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("robustness", "baselines", "methods")
 EVALUATIONS = ("benchmark.evaluation", "benchmark.cost.evaluation")
 POINTS = "affectbench.models"  # the group of entry points
@@ -47,6 +49,19 @@ def _import(name: str) -> None:
         importlib.import_module(name)
     except Exception as error:
         _broken[name] = f"{type(error).__name__}: {told(error)}"
+
+
+def own_models() -> set[str]:
+    """Names of the models of this suite, read from their files: none is imported."""
+    found = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                if isinstance(node.func, ast.Name) and node.func.id == "register_model":
+                    found.add(ast.literal_eval(node.args[0]))
+    return found
 
 
 def broken_modules() -> dict[str, str]:
@@ -92,16 +107,16 @@ def is_foreign(thing: Any) -> bool:
     return str(thing.__module__).partition(".")[0] not in ("benchmark", *PACKAGES)
 
 
-def source_digest(cls: type) -> str:
-    """Hash of a class's file and of every file of our packages that it imports from.
+def source_digest(thing: Any) -> str:
+    """Hash of a class's or function's file and of every file of our packages that it imports from.
 
-    A class without a file, as in a notebook, is known by its own source or byte code.
+    What has no file, as in a notebook, is known by its own source or byte code.
     """
     digest = hashlib.blake2b(digest_size=6)
-    for path in sorted(_source_files(cls.__module__)):
+    for path in sorted(_source_files(thing.__module__)):
         digest.update(Path(path).read_bytes())
-    if file_of(cls.__module__) is None:
-        digest.update(_text_of(cls).encode())
+    if file_of(thing.__module__) is None:
+        digest.update(_text_of(thing).encode())
     return digest.hexdigest()
 
 
@@ -117,12 +132,13 @@ def file_of(module: str) -> str | None:
     return path if path is not None and Path(path).is_file() else None
 
 
-def _text_of(cls: type) -> str:
-    """What is known of a class whose module has no file."""
+def _text_of(thing: Any) -> str:
+    """What is known of a class or function whose module has no file."""
     try:
-        return inspect.getsource(cls)
+        return inspect.getsource(thing)
     except (OSError, TypeError):
-        codes = [getattr(value, "__code__", None) for value in vars(cls).values()]
+        parts = vars(thing).values() if isinstance(thing, type) else [thing]
+        codes = [getattr(value, "__code__", None) for value in parts]
         return "".join(marshal.dumps(code).hex() for code in codes if code)
 
 

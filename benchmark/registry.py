@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from benchmark.build import build_model
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.naming import check_name
 from benchmark.plugins import (
     broken_modules,
@@ -20,6 +20,7 @@ from benchmark.plugins import (
 from benchmark.records.extra import Column
 from benchmark.records.measurements import OWN, check_evaluation
 from benchmark.settings import RECIPE, RECIPES, TRAIN_FIELDS, UNTUNED, Declared
+from benchmark.task import Dims
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class EvaluationEntry:
 
 _MODELS: dict[str, ModelEntry] = {}
 _EVALUATIONS: dict[str, EvaluationEntry] = {}
+KEPT: list[dict[str, Any]] = [_MODELS, _EVALUATIONS]  # all that a file may register in
+
+
+def keep(entries: dict[str, Any]) -> None:
+    """Tell of a registry of the folders above, so that a file that fails leaves nothing in it."""
+    KEPT.append(entries)
 
 
 def register_model(
@@ -249,22 +256,22 @@ def create_model(name: str, dims: Dims, **settings: Any) -> Model:
 
 
 def load_plugin(path: str | Path) -> list[str]:
-    """Import a file that registers models or evaluations; returns the names of its models.
+    """Import a file that registers models, evaluations or corruptions; returns its models' names.
 
     Raises:
         UserError: the file is missing, fails to import or registers nothing.
     """
     load_packages()
-    before = {id(kept): dict(kept) for kept in (_MODELS, _EVALUATIONS)}
+    before = [dict(entries) for entries in KEPT]
     try:
         module = import_file(path)
     except UserError:
-        for kept in (_MODELS, _EVALUATIONS):
-            kept.clear()
-            kept.update(before[id(kept)])  # type: ignore[arg-type]
+        for entries, old in zip(KEPT, before, strict=True):
+            entries.clear()
+            entries.update(old)
         raise
     own = [entry.name for entry in _MODELS.values() if entry.cls.__module__ == module]
-    if not own and all(kept == before[id(kept)] for kept in (_MODELS, _EVALUATIONS)):
+    if not own and before == KEPT:
         raise UserError(
             f"plugin {str(path)!r} registers nothing; decorate a class with @register_model(name)"
         )

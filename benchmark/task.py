@@ -1,18 +1,26 @@
-"""Task: what a label means, its loss, and which metrics score it."""
+"""What a dataset asks of a model: the task, and the widths of what it is given."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
-
-import torch.nn.functional as F
-from torch import Tensor
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from benchmark.errors import UserError
 from benchmark.naming import LONGEST, clipped, shown
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = ("regression", "multiclass", "multilabel")
 CONVENTIONS = ("mosi", "sims", "multiclass", "multilabel")
 MOST_NAMES = 1000  # of classes or yes-no labels; every one is a column of predictions and tables
 WIDEST = 1e30  # a label is a float32
+MODALITIES = ("text", "audio", "vision")
+T = TypeVar("T")
+
+
+def further(modalities: Mapping[str, T]) -> dict[str, T]:
+    """The entries of an ordered mapping beyond text, audio and vision."""
+    return {name: value for name, value in modalities.items() if name not in MODALITIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,10 @@ class Task:
             return self
         return replace(self, low=self.low - self.centre, high=self.high - self.centre, neutral=0.0)
 
-    def loss(self, prediction: Tensor, label: Tensor) -> Tensor:
+    def loss(self, prediction: "Tensor", label: "Tensor") -> "Tensor":
         """Mean absolute error, cross-entropy or binary cross-entropy, a scalar."""
+        import torch.nn.functional as F  # imported late: readers of data need no PyTorch
+
         if self.kind == "regression":
             return F.l1_loss(prediction, label)
         if self.kind == "multiclass":
@@ -163,3 +173,56 @@ def _refuse_names(kind: str, names: tuple[Any, ...]) -> None:
             raise UserError(
                 f"a {kind} task has the name {name!r} more than once; names must differ"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Dims:
+    """All that a model is told about the data.
+
+    Attributes:
+        widths: features of a step by modality: text, audio, vision, then further ones.
+        outputs: numbers to predict for a sample.
+        task: what the label means; `task.low` and `task.high` bound a regression.
+        vocabulary: number of token ids, 0 where the dataset has no tokens.
+        lengths: longest sequence of each modality and of the `tokens`.
+    """
+
+    widths: Mapping[str, int]
+    outputs: int = 1
+    task: Task = field(default_factory=lambda: regression(-3, 3))
+    vocabulary: int = 0
+    lengths: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse widths that no dataset has."""
+        given = self.widths if isinstance(self.widths, Mapping) else {}
+        if tuple(given)[: len(MODALITIES)] != MODALITIES:
+            raise UserError(
+                f"Dims takes the widths as one mapping that begins with text, audio and vision, "
+                f"got {shown(self.widths)}; write Dims({{'text': 300, 'audio': 74, 'vision': 35}})"
+            )
+
+    @property
+    def text(self) -> int:
+        """Features of a text step; 0 where the text comes as tokens alone."""
+        return self.widths["text"]
+
+    @property
+    def audio(self) -> int:
+        """Features of an audio step."""
+        return self.widths["audio"]
+
+    @property
+    def vision(self) -> int:
+        """Features of a vision step."""
+        return self.widths["vision"]
+
+    @property
+    def extra(self) -> dict[str, int]:
+        """Widths of the modalities beyond text, audio and vision, by name."""
+        return further(self.widths)
+
+    @property
+    def inputs(self) -> tuple[int, int, int]:
+        """Widths of text, audio, vision."""
+        return self.text, self.audio, self.vision

@@ -13,9 +13,8 @@ from leaderboard.columns import (
     measured_columns,
     score_columns,
 )
-from leaderboard.extent import unit_of
 from leaderboard.grouping import comparable
-from leaderboard.names import Names
+from leaderboard.names import Names, unit_of
 from leaderboard.notes import left_out, make_notes
 from leaderboard.ranking import rank
 from leaderboard.rows import make_rows

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmark.atomic import write_text
 from benchmark.errors import UserError
 from benchmark.records.store import uncollected
+from benchmark.system.atomic import write_text
 from leaderboard.build import build_tables
 from leaderboard.names import Names
 from leaderboard.plots.draw import write_plots

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from benchmark.stats import Interval, mean, standard_deviation, t_interval
 from leaderboard.comparisons import Comparison
-from leaderboard.extent import Extent, Unit, several, unit_of
+from leaderboard.names import Extent, Unit, several, unit_of
 from leaderboard.source import FOLDED, Pairing, Run
 
 Split = Literal["", "valid", "test"]

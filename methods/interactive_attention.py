@@ -1,27 +1,15 @@
 """Interactive attention: parameter-free attention between modalities, trained on several labels."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from baselines.layers.recurrent import MaskedLSTM, last_valid
-from baselines.layers.text import BORROWED, FINE_TUNING, TextEncoder
-from baselines.layers.ulgm import FUSION, LabelGenerator, head_losses
-from benchmark import (
-    MODALITIES,
-    Batch,
-    Batches,
-    Dims,
-    Model,
-    Output,
-    Stream,
-    TrainConfig,
-    UserError,
-    parameter_groups,
-    register_model,
-)
+from baselines.layers.text import BORROWED, FINE_TUNING, Pooling, TextEncoder
+from baselines.layers.ulgm import FUSION, LabelGenerator, SelfLabelled, by_head
+from benchmark import MODALITIES, Batch, Dims, Output, Stream, UserError, register_model
 
 
 def attend(query: Stream, key: Stream, value: Tensor, scale: float) -> Stream:
@@ -81,7 +69,7 @@ MOSEI = {**MOSI, "vision_hidden": 32, "audio_lr": 5e-3}
     },
     exempt={"classification": "unimodal labels are generated from the sign of a score"},
 )
-class InteractiveAttention(Model):
+class InteractiveAttention(SelfLabelled):
     """Cross-modal and self-attention without parameters, with generated unimodal labels.
 
     There is no public code and the description contradicts itself in places. Our reading, each
@@ -143,7 +131,7 @@ class InteractiveAttention(Model):
         weight: bool = True,
         multitask: bool = True,
         text_encoder: str = "auto",
-        text_pooling: Literal["auto", "first", "mean"] = "auto",
+        text_pooling: Pooling = "auto",
         encoder_hidden: int = 32,
         encoder_layers: int = 2,
         encoder_heads: int = 4,
@@ -168,10 +156,8 @@ class InteractiveAttention(Model):
         self.encoder = TextEncoder(
             dims, text_encoder, hidden=encoder_hidden, layers=encoder_layers, heads=encoder_heads
         )
-        self.text_input = "tokens" if self.encoder.reads_tokens else "features"
-        if text_pooling == "auto":
-            text_pooling = "first" if self.encoder.reads_tokens else "mean"
-        self.pooling = {"text": text_pooling, "audio": sequence_pooling, "vision": sequence_pooling}
+        text = "first" if self.encoder.takes_first(text_pooling) else "mean"
+        self.pooling = {"text": text, "audio": sequence_pooling, "vision": sequence_pooling}
         self.audio = MaskedLSTM(dims.audio, audio_hidden, bidirectional=True)
         self.vision = MaskedLSTM(dims.vision, vision_hidden, bidirectional=True)
         self.project = nn.ModuleDict(
@@ -191,7 +177,7 @@ class InteractiveAttention(Model):
         hidden = fusion_width or inputs
         self.fuse = nn.Linear(inputs, hidden)
         self.out = nn.Linear(hidden, dims.outputs)
-        self.bi, self.uni, self.weight, self.multitask = bi, uni, weight, multitask
+        self.bi, self.uni, self.weight = bi, uni, weight
         self.attention, self.text_states, self.value = attention, text_states, value
         self.scale = width**-0.5 if scaled else 1.0
         self.combine, self.fusion, self.detach_weights = combine, fusion, detach_weights
@@ -201,9 +187,10 @@ class InteractiveAttention(Model):
                 f"interactive-attention generates unimodal labels from a score, and this task is "
                 f"{dims.task.kind}; set interactive-attention.multitask=false for the network alone"
             )
+        self.generator = None
         if multitask:
             self.generator = LabelGenerator(
-                {FUSION: hidden, **dict.fromkeys(MODALITIES, width)},
+                by_head(hidden, width, width, width),
                 dims.task,
                 exclude_zero=exclude_zero,
                 paper_distance=paper_distance,
@@ -220,7 +207,7 @@ class InteractiveAttention(Model):
         fused = sum(parts[1:], parts[0]) if self.fusion == "sum" else torch.cat(parts, dim=1)
         feature = self.fuse(fused).relu()  # (B, hidden)
         prediction = self.out(feature)
-        if not self.multitask:
+        if self.generator is None:
             return Output(prediction)
         features = {
             FUSION: fused,
@@ -235,7 +222,7 @@ class InteractiveAttention(Model):
         return Output(prediction, features)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        if not (self.multitask and self.training):
+        if self.generator is None or not self.training:
             return self.task.loss(output.prediction, batch.label)
         losses = torch.stack(list(self.loss_terms(output, batch).values()))  # (4,)
         if not self.weight:
@@ -243,31 +230,8 @@ class InteractiveAttention(Model):
         shares = losses / losses.sum().clamp(min=1e-8)
         return ((shares.detach() if self.detach_weights else shares) * losses).sum()
 
-    def loss_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Loss of each head before the weights; the auxiliary ones are 0 in the first epoch."""
-        names = (FUSION, *MODALITIES)
-        predictions = {name: output.features[f"prediction_{name}"] for name in names}
-        return head_losses(predictions, self.generator.targets(batch.label, batch.index))
-
-    def param_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
-        return parameter_groups(self, config, self.rates)
-
     def training_only(self) -> tuple[str, ...]:
-        return ("represent", "predict") if self.multitask else ()
-
-    def start_training(self, batches: Batches) -> None:
-        if self.multitask:
-            self.generator.start(batches)
-
-    def start_epoch(self, epoch: int, batches: Batches) -> None:
-        if self.multitask:
-            self.generator.start_epoch(epoch)
-
-    def after_step(self, output: Output, batch: Batch) -> None:
-        if self.multitask:
-            names = (FUSION, *MODALITIES)
-            features = {name: output.features[f"feature_{name}"] for name in names}
-            self.generator.update(features, batch.label, batch.index)
+        return () if self.generator is None else ("represent", "predict")
 
     def _encode(self, batch: Batch) -> tuple[dict[str, Stream], dict[str, Tensor]]:
         """The projected sequence of each modality and its own vector h."""

@@ -4,9 +4,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
+    from robustness.corruptions import (
+        CORRUPTIONS,
+        Corruption,
+        corrupt,
+        fingerprint,
+        normals,
+        register_corruption,
+        uniforms,
+    )
 
-__all__ = ["CORRUPTIONS", "Corruption", "corrupt", "fingerprint"]
+__all__ = [
+    "CORRUPTIONS",
+    "Corruption",
+    "corrupt",
+    "fingerprint",
+    "normals",
+    "register_corruption",
+    "uniforms",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,16 +9,19 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Floats, Scale, Sequences, Split
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims
+from benchmark.naming import check_name
+from benchmark.plugins import origin
 from benchmark.records.measurements import removal_name, removed
-from robustness.missing import modalities_of, remove
+from benchmark.registry import keep
+from benchmark.task import MODALITIES, Dims
+from robustness.missing import remove
 from robustness.reliance import removals
 from robustness.text import unknown_words, word_counts
 
 SUITE = "1"  # part of every noise key: a change of any corruption's numbers raises it
+Apply = Callable[[Split, float, Dataset, int], Split]
 DEFAULT_MODALITIES = ("audio", "vision")
 
 
@@ -40,7 +43,7 @@ class Corruption:
     modalities: tuple[str, ...]
     unit: str
     description: str
-    apply: Callable[[Split, float, Dataset, int], Split]
+    apply: Apply
     graded: bool = True
     accepts: Callable[[Dims], str | None] = lambda dims: None
 
@@ -81,7 +84,7 @@ def find_corruption(name: str, split: Split) -> Corruption:
     """
     if name in CORRUPTIONS:
         return CORRUPTIONS[name]
-    modalities = modalities_of(split)
+    modalities = tuple(split.modalities)
     try:
         return _removal(removed(name, modalities))
     except ValueError:
@@ -93,7 +96,7 @@ def fingerprint(split: Split, modalities: tuple[str, ...] = ("text", "audio", "v
     """Twelve hex digits over the arrays of these modalities, to compare two machines."""
     state = hashlib.blake2b(digest_size=6)
     for modality in modalities:
-        sequences = split.sequences(modality)
+        sequences = split.modalities[modality]
         arrays: list[NDArray[np.generic]] = [sequences.values, sequences.lengths]
         if modality == "text" and split.tokens is not None:
             arrays += [split.tokens.ids, split.tokens.lengths, split.tokens.words]
@@ -138,7 +141,7 @@ class _Draw:
 
 def _draw(split: Split, dataset: Dataset, modality: str, kind: str, noise_seed: int) -> _Draw:
     by_word = modality == "text" and kind != "feat.gauss"
-    lengths = word_counts(split) if by_word else split.sequences(modality).lengths
+    lengths = word_counts(split) if by_word else split.modalities[modality].lengths
     return _Draw(
         dataset.name,
         split.name,
@@ -190,13 +193,36 @@ def _deviation(train: _Identity) -> Floats:
     return Scale.of(train.sequences).deviation
 
 
-def _gauss(modalities: tuple[str, ...]) -> Callable[[Split, float, Dataset, int], Split]:
+def uniforms(
+    split: Split, dataset: Dataset, modality: str, kind: str, noise_seed: int
+) -> NDArray[np.float64]:
+    """Numbers in [0, 1) for the valid steps of all samples, `(steps,)`, the same at all levels.
+
+    Those of the text are for words: of its feature rows, or of its tokens if these name more.
+
+    Args:
+        split: whose samples get noise, each its own.
+        dataset: for its name.
+        modality: whose steps.
+        kind: of noise; another one gives other numbers.
+        noise_seed: which realisation.
+    """
+    return _uniforms(_draw(split, dataset, modality, kind, noise_seed))
+
+
+def normals(split: Split, dataset: Dataset, modality: str, kind: str, noise_seed: int) -> Floats:
+    """Standard normal numbers for each feature of each valid step, `(steps, D)`; as `uniforms`."""
+    draw = _draw(split, dataset, modality, kind, noise_seed)
+    return _normals(draw, split.modalities[modality].values.shape[2])
+
+
+def _gauss(modalities: tuple[str, ...]) -> Apply:
     def apply(split: Split, level: float, dataset: Dataset, noise_seed: int) -> Split:
         for modality in modalities:
-            sequences = split.sequences(modality)
+            sequences = split.modalities[modality]
             mask = sequences.mask
             draw = _draw(split, dataset, modality, "feat.gauss", noise_seed)
-            deviation = _deviation(_Identity(dataset.train.sequences(modality)))
+            deviation = _deviation(_Identity(dataset.train.modalities[modality]))
             values = np.array(sequences.values)  # (N, L, D)
             noise = _normals(draw, values.shape[2])  # (steps, D)
             values[mask] += np.float32(2 * level) * deviation * noise
@@ -206,7 +232,7 @@ def _gauss(modalities: tuple[str, ...]) -> Callable[[Split, float, Dataset, int]
     return apply
 
 
-def _words(kind: str) -> Callable[[Split, float, Dataset, int], Split]:
+def _words(kind: str) -> Apply:
     def apply(split: Split, level: float, dataset: Dataset, noise_seed: int) -> Split:
         draw = _draw(split, dataset, "text", kind, noise_seed)
         return unknown_words(split, _uniforms(draw) < level, dataset)
@@ -214,13 +240,13 @@ def _words(kind: str) -> Callable[[Split, float, Dataset, int], Split]:
     return apply
 
 
-def _time_drop(modalities: tuple[str, ...]) -> Callable[[Split, float, Dataset, int], Split]:
+def _time_drop(modalities: tuple[str, ...]) -> Apply:
     def apply(split: Split, level: float, dataset: Dataset, noise_seed: int) -> Split:
         for modality in modalities:
             if modality == "text":  # a token cannot be zero: its word becomes unknown
                 split = _words("time.drop")(split, level, dataset, noise_seed)
                 continue
-            sequences = split.sequences(modality)
+            sequences = split.modalities[modality]
             dropped = sequences.mask  # (N, L)
             draw = _draw(split, dataset, modality, "time.drop", noise_seed)
             dropped[dropped] = _uniforms(draw) < level
@@ -286,4 +312,43 @@ def _registry() -> dict[str, Corruption]:
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
+def register_corruption(
+    name: str,
+    *,
+    modalities: tuple[str, ...],
+    unit: str,
+    description: str,
+    graded: bool = True,
+    accepts: Callable[[Dims], str | None] = lambda dims: None,
+) -> Callable[[Apply], Apply]:
+    """Register a function (split, level, dataset, noise_seed) -> split as a corruption.
+
+    It is called for levels above 0, keeps the promises of `robustness.promises`, and takes its
+    noise from `uniforms` and `normals`, which keep those of randomness.
+
+    Args:
+        name: for protocols, records and tables: a letter or digit, then also `_ . + @ : -`.
+        modalities: what it changes; all else comes back as it was.
+        unit: what a level of 1 means.
+        description: one sentence for tables and docs.
+        graded: False where only the levels 0 and 1 exist.
+        accepts: says why it cannot be applied to such data, or None.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(apply: Apply) -> Apply:
+        check_name("the corruption", name)
+        taken = CORRUPTIONS.get(name)
+        if taken is not None and origin(taken.apply) != origin(apply):
+            raise ValueError(f"two corruptions want the name {name!r}")
+        entry = Corruption(name, modalities, unit, description, apply, graded, accepts)
+        CORRUPTIONS[name] = entry
+        return apply
+
+    return register
+
+
 CORRUPTIONS: dict[str, Corruption] = _registry()
+keep(CORRUPTIONS)

@@ -13,7 +13,7 @@ from benchmark.metrics import evaluate_metrics
 from benchmark.registry import register_evaluation
 from benchmark.task import Task
 from robustness.corruptions import CORRUPTIONS, SUITE, corrupt, fingerprint, release
-from robustness.missing import modalities_of, remove
+from robustness.missing import remove
 from robustness.reliance import removals
 
 SKILL_METRIC = {"regression": "mae", "multiclass": "accuracy", "multilabel": "accuracy"}
@@ -35,7 +35,7 @@ def robustness(context: EvaluationContext) -> dict[str, Any]:
     if test is None or clean is None:
         raise ValueError("robustness needs the opened test split and its predictions")
     scorer = _Scorer.of(context.dataset.task, context.dataset.train.label, test.label)
-    modalities = modalities_of(context.dataset.train)
+    modalities = tuple(context.dataset.train.modalities)
     gone = removals(modalities)
     curves = {
         name: _curve(context, test, clean, scorer, name)

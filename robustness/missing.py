@@ -4,14 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from robustness.text import vocabulary_of
-
-
-def modalities_of(split: Split) -> tuple[str, ...]:
-    """The names of all modalities of a split, in order."""
-    return *MODALITIES, *split.extra
 
 
 def remove(split: Split, modalities: tuple[str, ...], dataset: Dataset) -> Split:
@@ -21,7 +15,7 @@ def remove(split: Split, modalities: tuple[str, ...], dataset: Dataset) -> Split
         UserError: there are tokens but no vocabulary.
     """
     for name in modalities:
-        gone = split.sequences(name)
+        gone = split.modalities[name]
         split = split.with_sequences(
             name,
             Sequences(

@@ -44,7 +44,7 @@ def unknown_words(split: Split, chosen: Flags, dataset: Dataset) -> Split:
     mask = split.text.mask
     hit[mask] = chosen[places[mask]]
     values[hit] = 0
-    changed = replace(split, text=Sequences(values, split.text.lengths))
+    changed = split.with_sequences("text", Sequences(values, split.text.lengths))
     if split.tokens is None:
         return changed
     return replace(changed, tokens=_unknown_tokens(split.tokens, chosen, starts, dataset))

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 import tests.parameter_counts  # noqa: E402  after the path
 import tests.parity  # noqa: E402
-from benchmark.atomic import write_text  # noqa: E402
 from benchmark.registry import ModelEntry, list_models  # noqa: E402
+from benchmark.system.atomic import write_text  # noqa: E402
 from tests.parity.harness import ADAPTERS, compare, entries, load_fixture  # noqa: E402
 
 TARGET = ROOT / "baselines" / "README.md"

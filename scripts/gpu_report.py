@@ -23,14 +23,14 @@ from scipy import stats
 from tabulate import tabulate
 
 from benchmark import Batch, Model, TrainConfig, UserError, run
-from benchmark.atomic import write_text
 from benchmark.config import get_protocol
 from benchmark.conformance.tiny_data import build, tiny_batch, tiny_batches, tiny_dims
 from benchmark.cost.workload import seconds
-from benchmark.environment import check_device, hardware, prepare
 from benchmark.records.record import Record
 from benchmark.registry import ModelEntry, get_model, list_models
 from benchmark.stats import holm
+from benchmark.system.atomic import write_text
+from benchmark.system.environment import check_device, hardware, prepare
 from benchmark.training.loop import train
 from benchmark.training.step import Step
 
@@ -143,7 +143,7 @@ def step_times(entry: ModelEntry, device: str) -> tuple[float, float | None, str
         return 1000 * median(seconds(function, place) for _ in range(21))
 
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(side):  # a capture wants its warm-up beside the main stream
+    with torch.cuda.modalities[side]:  # a capture wants its warm-up beside the main stream
         for _ in range(3):
             step()
     torch.cuda.synchronize()

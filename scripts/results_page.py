@@ -15,7 +15,7 @@ dataset, model, variant, seed, fold, part, status and the metrics of the test sp
 top (protocol, environment, settings), its fields `bulky` and `arrays` what `NAME.npz.xz` holds of
 it: histories, robustness by noise seed, predictions. To have all of it as the run left it:
 `--restore NAME FOLDER`, then `affectbench leaderboard FOLDER`; in Python
-`leaderboard.restore.restore(NAME, Path(FOLDER))`.
+`leaderboard.kept.restore.restore(NAME, Path(FOLDER))`.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmark.atomic import write_text
 from benchmark.errors import UserError
 from benchmark.records.store import all_records
+from benchmark.system.atomic import write_text
 from leaderboard.build import build_tables
-from leaderboard.kept import RESULTS, keep
+from leaderboard.kept.keep import RESULTS, keep
+from leaderboard.kept.restore import restore
 from leaderboard.render.markdown import markdown
-from leaderboard.restore import restore
 from leaderboard.table import describe_harness
 
 ROOT = Path(__file__).resolve().parents[1]

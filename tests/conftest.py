@@ -20,9 +20,11 @@ torch.set_num_threads(1)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever a test registers is gone after it."""
     registry.list_models()  # loads what is ours
-    for name in ("_MODELS", "_EVALUATIONS"):
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    before = [dict(entries) for entries in registry.KEPT]
     monkeypatch.setattr(plugins, "_broken", dict(plugins._broken))
     yield
+    for entries, old in zip(registry.KEPT, before, strict=True):
+        entries.clear()
+        entries.update(old)
     for name in [name for name in sys.modules if name.startswith("affectbench_plugin_")]:
         del sys.modules[name]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 
 class Sample(NamedTuple):

@@ -11,8 +11,8 @@ from benchmark.batch import Batch, Stream
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import build, pad, tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
-from benchmark.model import Dims
 from benchmark.registry import create_model, get_model
+from benchmark.task import Dims
 from benchmark.training.predict import predict_batch
 
 
@@ -60,13 +60,18 @@ def test_almt_reads_beyond_the_longest_training_sequence() -> None:
 
 def test_almt_asks_for_lengths() -> None:
     with pytest.raises(UserError, match="not told how many there are of audio, vision"):
-        create_model("almt", Dims(4, 3, 2, lengths={"text": 5}))
+        create_model("almt", Dims({"text": 4, "audio": 3, "vision": 2}, lengths={"text": 5}))
 
 
 @pytest.mark.parametrize("layer", [-1, 2])
 def test_cenet_refuses_a_layer_that_is_not_there(layer: int) -> None:
     with pytest.raises(UserError, match=f"injection {layer} is no layer .* 0 to 1"):
-        create_model("cenet", Dims(4, 3, 2, vocabulary=9), text_encoder="scratch", injection=layer)
+        create_model(
+            "cenet",
+            Dims({"text": 4, "audio": 3, "vision": 2}, vocabulary=9),
+            text_encoder="scratch",
+            injection=layer,
+        )
 
 
 def test_clusters_are_found() -> None:

@@ -1,6 +1,7 @@
 """Who may import whom, read from the source of every file."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,13 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from benchmark.plugins import own_models
+from benchmark.registry import list_models
+from benchmark.running.run import run
+from tests.folders import make_folder
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmark", "robustness", "baselines", "methods", "leaderboard")
@@ -19,7 +26,7 @@ MAY_IMPORT = {
     "baselines": ("benchmark", "robustness", "baselines"),
     "methods": ("benchmark", "robustness", "baselines", "methods"),
     "leaderboard": (
-        "benchmark.atomic",
+        "benchmark.system.atomic",
         "benchmark.errors",
         "benchmark.metrics",
         "benchmark.naming",
@@ -34,9 +41,10 @@ MAY_IMPORT = {
 # Inside benchmark: a module imports none of a later line. Modules not named here are free, but
 # no circle of imports is.
 ORDER = (
-    {"errors", "batch"},
+    {"errors"},
     {"task", "metrics", "stats", "config"},
-    {"records", "model"},
+    {"records", "batch"},
+    {"model"},
     {"registry"},
     {"training", "evaluation"},
     {"conformance", "cost"},
@@ -44,7 +52,12 @@ ORDER = (
 )
 WITHOUT_TORCH = ("leaderboard", "robustness.scores", "benchmark.records", "benchmark.stats")
 WITHOUT_TORCH = (*WITHOUT_TORCH, "benchmark.metrics", "benchmark.errors", "benchmark.naming")
-WITHOUT_TORCH = (*WITHOUT_TORCH, "robustness.reliance", "benchmark.atomic", "benchmark.config")
+WITHOUT_TORCH = (
+    *WITHOUT_TORCH,
+    "robustness.reliance",
+    "benchmark.system.atomic",
+    "benchmark.config",
+)
 
 
 def imports(source: str, module: str = "") -> Iterator[str]:
@@ -168,3 +181,60 @@ def test_tables_are_made_without_torch() -> None:
 def test_the_command_starts_without_torch() -> None:
     code = "import affectbench, sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+WITHOUT = """
+import sys
+import affectbench
+from typer.testing import CliRunner
+result = CliRunner().invoke(affectbench.app, sys.argv[1:])
+print(result.output[-500:])
+loaded = sorted({'torch', 'transformers', 'sklearn'} & set(sys.modules))
+sys.exit(f"loaded {loaded}" if loaded else result.exit_code)
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with a record, and predictions of a dataset beside it."""
+    folder = tmp_path_factory.mktemp("finished")
+    make_folder(folder / "data", "made", "mosi")
+    run(models=["prior"], seeds=1, datasets=["made"], data=folder / "data", folder=folder, jobs=0)
+    with np.load(folder / "data" / "made" / "test.npz") as arrays:
+        lines = [f"{name},0.5" for name in arrays["id"]]
+    (folder / "mine.csv").write_text("\n".join(["id,prediction", *lines]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["--version"],
+        ["ls", "datasets", "--data", "data"],
+        ["ls", "protocols"],
+        ["data", "check", "made", "--data", "data"],
+        ["leaderboard", "."],
+        ["score", "made", "mine.csv", "--data", "data"],
+        ["score", "made", "mine.csv", "--data", "data", "-o", "."],
+    ],
+    ids=" ".join,
+)
+def test_what_reads_data_and_records_never_loads_torch(
+    finished: Path, arguments: list[str]
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *arguments],
+        cwd=finished,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_names_of_our_models_are_read_from_their_files() -> None:
+    ours = {entry.name for entry in list_models() if entry.kind != "plugin"}
+    assert own_models() == ours

@@ -14,8 +14,9 @@ import torch
 from benchmark.batch import Batch, Stream
 from benchmark.config import TrainConfig
 from benchmark.datasets.load import load_dataset
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import create_model, get_model
+from benchmark.task import MODALITIES, Dims
 from benchmark.training.batches import SplitBatches
 from benchmark.training.loop import run_epoch
 from benchmark.training.step import Step
@@ -103,7 +104,11 @@ def test_our_model_against_a_plain_one(name: str, benchmark) -> None:
     steps to all, at the end zeros that ours never reads and only the packed LSTMs leave out.
     """
     real = benchmark.enabled
-    dims, steps, samples = (Dims(768, 5, 20), 50, 1284) if real else (Dims(8, 5, 6), 8, 40)
+    dims, steps, samples = (
+        (Dims({"text": 768, "audio": 5, "vision": 20}), 50, 1284)
+        if real
+        else (Dims({"text": 8, "audio": 5, "vision": 6}), 8, 40)
+    )
     entry = get_model(name)
     settings, config = entry.resolve("mosi", None if real else entry.smoke)
     split, batch, sample = aligned(dims, steps, samples, min(config.batch_size, 32) if real else 6)
@@ -146,7 +151,7 @@ def aligned(dims: Dims, steps: int, samples: int, size: int) -> tuple[Batch, Bat
     generator = torch.Generator().manual_seed(0)
     label = torch.empty(samples).uniform_(-3, 3, generator=generator)
     empty = Stream(torch.zeros(samples, 1, 1), torch.zeros(samples, 1, dtype=torch.bool))
-    split = Batch(empty, empty, empty, label, torch.arange(samples))
+    split = Batch({"text": empty, "audio": empty, "vision": empty}, label, torch.arange(samples))
     index = torch.randperm(samples, generator=generator)[:size]
     lengths = torch.linspace(steps // 5, steps, size).long()
     mask = torch.arange(steps) < lengths.unsqueeze(1)  # (B, T)
@@ -154,5 +159,9 @@ def aligned(dims: Dims, steps: int, samples: int, size: int) -> tuple[Batch, Bat
         torch.randn(size, steps, width, generator=generator) * mask.unsqueeze(2)
         for width in dims.inputs
     ]
-    batch = Batch(*(Stream(value, mask) for value in values), label[index], index)
+    batch = Batch(
+        {name: Stream(value, mask) for name, value in zip(MODALITIES, values, strict=True)},
+        label[index],
+        index,
+    )
     return split, batch, Sample(*values, lengths, label[index], index)

@@ -53,20 +53,19 @@ def align_mmsa(values: Tensor, length: int) -> Tensor:
     return torch.cat([values, padding], dim=1).unflatten(1, (length, -1)).mean(dim=2)
 
 
-def align_to_text(
-    text: Stream, audio: Stream, vision: Stream, fallback: int = FALLBACK_STEPS
-) -> tuple[Stream, Stream, Stream]:
+def align_to_text(text: Stream, audio: Stream, vision: Stream) -> tuple[Stream, Stream, Stream]:
     """The three streams on one time axis, that of the text.
 
-    Where the text is missing, the longer of the other two sets the length, at most `fallback` steps
-    (the sequence length of the word-aligned models), so that it counts and loops stay short.
+    Where the text is missing, the longer of the other two sets the length, at most
+    `FALLBACK_STEPS` (the sequence length of the word-aligned models), so that it counts and loops
+    stay short.
 
     Returns:
         Text, audio, vision with one mask `(B, T)`, T at least the steps of the text.
     """
     others = max(audio.mask.shape[1], vision.mask.shape[1])
-    steps = max(text.mask.shape[1], min(others, fallback))
-    longest = torch.maximum(audio.lengths, vision.lengths).clamp(max=fallback)
+    steps = max(text.mask.shape[1], min(others, FALLBACK_STEPS))
+    longest = torch.maximum(audio.lengths, vision.lengths).clamp(max=FALLBACK_STEPS)
     lengths = torch.where(text.lengths > 0, text.lengths, longest)
     mask = torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)  # (B, T)
     values = F.pad(text.values, (0, 0, 0, steps - text.mask.shape[1]))

@@ -152,7 +152,7 @@ class CrossModalLayer(nn.Module):
         """Update `x` `(B, Tq, width)` from keys and values `(B, Tk, width)`; by default itself."""
         query = self.norm_attention(x)
         key = query if keys is None else self.norm_attention(keys)
-        value = key if values is None or values is keys else self.norm_attention(values)
+        value = key if values is keys else self.norm_attention(values)
         x = x + self.residual_dropout(self.attention(query, key, value, mask))
         hidden = self.relu_dropout(self.wide(self.norm_feed_forward(x)).relu())  # (B, Tq, 4 width)
         return x + self.residual_dropout(self.narrow(hidden))
@@ -214,20 +214,18 @@ class CrossModalEncoder(nn.Module):
             x = layer(x, mask, keys, values)
         return Stream(self.norm(x) * target.mask.unsqueeze(-1), target.mask)
 
-    def last(self, target: Stream, source: Stream | None = None) -> Tensor:
-        """The last valid step of `forward`, `(B, width)`, zeros for an empty target.
+    def last(self, target: Stream) -> Tensor:
+        """The last valid step of a target that reads itself, `(B, width)`; zeros for an empty one.
 
         Nothing but that one step passes the top layer. It reads every valid key, causal or not.
         """
-        x, keys, values, mask = self._embed(target, source)
+        x, _, _, mask = self._embed(target, None)
         for layer in self.layers[:-1]:
-            x = layer(x, mask, keys, values)
+            x = layer(x, mask)
         lengths = target.lengths
-        read = (target if source is None else source).mask
-        mask = attention_mask(target.mask[:, :1], read, False, x.dtype)
+        mask = attention_mask(target.mask[:, :1], target.mask, False, x.dtype)
         last = last_valid(x, lengths).unsqueeze(1)  # (B, 1, width)
-        keys, values = (x, x) if keys is None else (keys, values)
-        last = self.norm(self.layers[-1](last, mask, keys, values)).squeeze(1)  # (B, width)
+        last = self.norm(self.layers[-1](last, mask, x, x)).squeeze(1)  # (B, width)
         return last * (lengths > 0).unsqueeze(1)
 
     def _embed(

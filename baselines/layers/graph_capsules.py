@@ -10,6 +10,10 @@ from benchmark import MODALITIES, Batch, Dims, Stream, UserError
 
 # The reference multiplies its output by 10 for labels in [-3, 3].
 GAIN, GAIN_SPAN = 10.0, 3.0
+NO_DROPOUT = {
+    **{"attention_dropout": 0.0, "relu_dropout": 0.0},
+    **{"residual_dropout": 0.0, "embedding_dropout": 0.0},
+}
 
 
 def route(votes: Tensor, rounds: int, dim: int) -> Tensor:

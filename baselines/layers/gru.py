@@ -16,25 +16,19 @@ class MaskedGRU(nn.Module):
         inputs: features of a step.
         hidden: width of a direction.
         layers: stacked layers; each reads both directions of the one below.
-        dropout: between layers.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, layers: int = 1, dropout: float = 0.0):
+    def __init__(self, inputs: int, hidden: int, *, layers: int = 1):
         super().__init__()
         widths = [inputs] + [2 * hidden] * (layers - 1)
         self.forwards = nn.ModuleList(nn.GRU(width, hidden, batch_first=True) for width in widths)
         self.backwards = nn.ModuleList(nn.GRU(width, hidden, batch_first=True) for width in widths)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, stream: Stream) -> Stream:
         """States of the top layer `(B, L, 2 hidden)`, forward first, zero beyond the mask."""
         lengths, mask = stream.lengths, stream.mask.unsqueeze(-1)
         values: Tensor = stream.values
-        for layer, (forwards, backwards) in enumerate(
-            zip(self.forwards, self.backwards, strict=True)
-        ):
-            if layer:
-                values = self.dropout(values)
+        for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
             ahead, _ = forwards(values)  # (B, L, H)
             back, _ = backwards(reverse_valid(values, lengths))
             values = cat([ahead, reverse_valid(back, lengths)], dim=2) * mask  # (B, L, 2H)

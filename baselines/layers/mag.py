@@ -1,4 +1,4 @@
-"""The multimodal adaptation gate, and the audio and vision rows that stand beside each token."""
+"""The multimodal adaptation gate, the rows beside each token, and the settings of the paper."""
 
 from typing import Literal
 
@@ -10,6 +10,18 @@ from baselines.layers.text import attendable
 from benchmark import Batch, Stream
 
 Alignment = Literal["auto", "words", "average"]
+
+PAPER = (
+    "Rahman, Hasan, Lee, Zadeh, Mao, Morency, Hoque. Integrating Multimodal Information in "
+    "Large Pretrained Transformers. ACL 2020."
+)
+AUTHORS = {
+    **{"optimizer": "adamw", "lr": 1e-5, "weight_decay": 0.01, "batch_size": 48},
+    **{"encoder_lr": 1e-5, "encoder_weight_decay": 0.01},
+    **{"epochs": 40, "patience": 0, "schedule": "linear", "warmup": 0.1},
+    "recipe": "published: the authors' code",
+}
+FEATURES = {"variant": "mmsa", "gate_dropout": 0.1, "lr": 1e-3, "recipe": "untuned default"}
 
 
 class AdaptationGate(nn.Module):
@@ -53,8 +65,20 @@ class AdaptationGate(nn.Module):
         return text + alpha * move
 
     def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        shifted = self.norm(self.shift(text, audio, vision))
-        return self.dropout(shifted)  # type: ignore[no-any-return]
+        return self.dropout(self.norm(self.shift(text, audio, vision)))
+
+    def at_tokens(self, batch: Batch, tokens: Tensor, mask: Tensor, alignment: Alignment) -> Tensor:
+        """Shifted tokens `(B, K, text)` by what `beside_tokens` puts beside each."""
+        audio, vision = (
+            beside_tokens(batch, stream, mask, alignment) for stream in (batch.audio, batch.vision)
+        )
+        return self(tokens, audio, vision)
+
+    def at_steps(self, batch: Batch) -> Stream:
+        """The shifted text stream, of at least one step, by the averages over each step's span."""
+        mask = attendable(batch.text.mask)
+        audio, vision = (align(stream, mask).values for stream in (batch.audio, batch.vision))
+        return Stream(self(batch.text.values, audio, vision), mask)
 
 
 def beside_tokens(

@@ -84,3 +84,19 @@ class MaskedLSTM(nn.Module):
                 states = torch.cat([states, reverse_valid(reverse, lengths)], dim=2)  # (B, L, 2H)
             values = states * mask
         return Stream(values, stream.mask), finals
+
+
+class SequenceEncoder(nn.Module):
+    """LSTM over a stream; the final state of each direction through dropout and a linear map."""
+
+    def __init__(
+        self, inputs: int, hidden: int, outputs: int, dropout: float, bidirectional: bool = False
+    ):
+        super().__init__()
+        self.lstm = MaskedLSTM(inputs, hidden, bidirectional=bidirectional)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(self.lstm.width, outputs)
+
+    def forward(self, stream: Stream) -> Tensor:
+        _, finals = self.lstm(stream)
+        return self.out(self.dropout(torch.cat(finals, dim=1)))  # (B, outputs)

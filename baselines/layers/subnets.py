@@ -1,9 +1,11 @@
 """The three unimodal subnets that TFN, LMF and LF-DNN put below their fusion."""
 
-import torch
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.layers.crossmodal import unmasked
 from baselines.layers.recurrent import MaskedLSTM
 from benchmark import Batch, Dims, Stream
 
@@ -74,10 +76,10 @@ class UnimodalSubnets(nn.Module):
         audio_hidden: width of the audio vector.
         vision_hidden: width of the vision vector.
         text_outputs: width of the text vector.
-        dropout: of the audio and vision subnets.
-        text_dropout: of the text subnet.
-        reads_padding: average over all steps and run the LSTM to the last step of the batch,
-            padding included, as the public implementations do.
+        dropout: of each subnet.
+        variant: `orig` and `mmsa` average over all steps and run the LSTM to the last step of the
+            batch, padding included, as those implementations do; the text dropout of `mmsa` never
+            acts.
 
     Attributes:
         widths: of the three vectors.
@@ -92,24 +94,34 @@ class UnimodalSubnets(nn.Module):
         vision_hidden: int,
         text_outputs: int,
         dropout: float,
-        text_dropout: float,
-        reads_padding: bool = False,
+        variant: Literal["paper", "orig", "mmsa"],
     ):
         super().__init__()
+        text_dropout = 0.0 if variant == "mmsa" else dropout
         self.text = TextSubnet(dims.text, text_hidden, text_outputs, dropout=text_dropout)
         self.audio = AverageSubnet(dims.audio, audio_hidden, dropout=dropout)
         self.vision = AverageSubnet(dims.vision, vision_hidden, dropout=dropout)
-        self.reads_padding = reads_padding
+        self.literal = variant != "paper"
         self.widths = (text_outputs, audio_hidden, vision_hidden)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Vectors `(B, text_outputs)`, `(B, audio_hidden)`, `(B, vision_hidden)`."""
-        text, audio, vision = batch.streams
-        if self.reads_padding:
-            text, audio, vision = (
-                Stream(stream.values, torch.ones_like(stream.mask)) for stream in batch.streams
-            )
+        text, audio, vision = (
+            unmasked(stream) if self.literal else stream for stream in batch.streams
+        )
         return self.text(text), self.audio(audio), self.vision(vision)
+
+
+def decision(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Dropout and three layers: what TFN and LF-DNN put on top of their fusion."""
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(inputs, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, outputs),
+    )
 
 
 def prefix_one(vector: Tensor) -> Tensor:

@@ -1,14 +1,25 @@
 """Unimodal label generation: labels of single modalities made from distances to class centres."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmark import Batches, Task, UserError
+from benchmark import (
+    MODALITIES,
+    Batch,
+    Batches,
+    Model,
+    Output,
+    Task,
+    TrainConfig,
+    UserError,
+    parameter_groups,
+)
 
 FUSION = "fusion"
-HEADS = (FUSION, "text", "audio", "vision")
+HEADS = (FUSION, *MODALITIES)
 EPSILON = 1e-8
 
 
@@ -42,7 +53,7 @@ class LabelGenerator(nn.Module):
         clamped: share of the last batch's generated labels that left the range.
 
     Raises:
-        UserError: the task is no regression, or no head is called `fusion`.
+        UserError: the task is no regression.
     """
 
     labels: Tensor
@@ -63,8 +74,6 @@ class LabelGenerator(nn.Module):
                 f"unimodal labels are generated from a score, and this task is {task.kind}; "
                 f"use a regression dataset or a model without label generation"
             )
-        if FUSION not in widths:
-            raise UserError(f"label generation needs a head {FUSION!r}; got {', '.join(widths)}")
         self.widths = dict(widths)
         self.heads = tuple(widths)
         self.low, self.high = task.low - task.neutral, task.high - task.neutral
@@ -122,20 +131,18 @@ class LabelGenerator(nn.Module):
     def _update_labels(self, features: Mapping[str, Tensor], label: Tensor, index: Tensor) -> None:
         lean = {head: self._lean(head, features[head]) for head in self.heads}
         fusion, anchored = lean[FUSION], getattr(self, f"exists_{FUSION}")
-        share, outside, heads = 2 / (self.epoch + 1), [], 0
+        share, outside = 2 / (self.epoch + 1), []
         for place, head in enumerate(self.heads):
             if head == FUSION:
                 continue
             ratio = lean[head] / (fusion + EPSILON)
             new = 0.5 * ratio * label + 0.5 * (label + lean[head] - fusion)  # (B,)
             outside.append(((new < self.low) | (new > self.high)).float().mean())
-            heads += 1
             old = self.labels[place, index]
             mixed = (1 - share) * old + share * new.clamp(self.low, self.high)
             ready = (self.epoch > 1) & anchored & getattr(self, f"exists_{head}")
             self.labels[place, index] = torch.where(ready, mixed, old)
-        if heads:
-            self.clamped.copy_(torch.stack(outside).mean() * (self.epoch > 1))
+        self.clamped.copy_(torch.stack(outside).mean() * (self.epoch > 1))
 
     def _lean(self, head: str, features: Tensor) -> Tensor:
         """δ_s of each sample, `(B,)`: positive on the side of the positive centre."""
@@ -148,6 +155,45 @@ class LabelGenerator(nn.Module):
 
     def _remember(self, name: str, value: Tensor) -> None:
         self.register_buffer(name, value, persistent=False)
+
+
+class SelfLabelled(Model):
+    """A model with a head for the fusion and one for each modality, which learns generated labels.
+
+    Its output carries `feature_*` and `prediction_*` of each head; only that of the fusion is
+    needed for prediction.
+
+    Attributes:
+        generator: of the labels; None in a model that learns the multimodal label alone.
+        rates: submodule -> `lr` and `weight_decay` of its own.
+    """
+
+    generator: LabelGenerator | None
+    rates: Mapping[str, Mapping[str, float]]
+
+    def loss_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Weighted loss of each head; those of the single modalities are 0 in the first epoch."""
+        predictions = {name: output.features[f"prediction_{name}"] for name in HEADS}
+        return head_losses(predictions, self.generator.targets(batch.label, batch.index))
+
+    def param_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        return parameter_groups(self, config, self.rates)
+
+    def training_only(self) -> tuple[str, ...]:
+        return tuple(f"heads.{name}" for name in MODALITIES)
+
+    def start_training(self, batches: Batches) -> None:
+        if self.generator is not None:
+            self.generator.start(batches)
+
+    def start_epoch(self, epoch: int, batches: Batches) -> None:
+        if self.generator is not None:
+            self.generator.start_epoch(epoch)
+
+    def after_step(self, output: Output, batch: Batch) -> None:
+        if self.generator is not None:
+            features = {name: output.features[f"feature_{name}"] for name in HEADS}
+            self.generator.update(features, batch.label, batch.index)
 
 
 class Head(nn.Module):
@@ -163,6 +209,42 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         feature = self.represent(self.dropout(x)).relu()  # (B, width)
         return feature, self.out(self.hidden(feature).relu())
+
+
+class Heads(nn.ModuleDict):
+    """The heads of a `SelfLabelled` model, by name.
+
+    Args:
+        inputs: head -> width of what it reads.
+        widths: head -> width of its representation.
+        dropouts: head -> dropout on what it reads.
+        outputs: numbers to predict.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, int],
+        widths: Mapping[str, int],
+        dropouts: Mapping[str, float],
+        outputs: int,
+    ):
+        super().__init__(
+            {name: Head(inputs[name], widths[name], outputs, dropouts[name]) for name in HEADS}
+        )
+
+    def forward(self, vectors: Mapping[str, Tensor]) -> Output:
+        """The prediction of the fusion, and what every head makes of its vector."""
+        features = {}
+        for name, head in self.items():
+            feature, prediction = head(vectors[name])
+            features[f"feature_{name}"] = feature
+            features[f"prediction_{name}"] = prediction.squeeze(1)
+        return Output(features[f"prediction_{FUSION}"], features)
+
+
+def by_head(fusion: Any, text: Any, audio: Any, vision: Any) -> dict[str, Any]:
+    """Four values under the names of the heads."""
+    return dict(zip(HEADS, (fusion, text, audio, vision), strict=True))
 
 
 def head_losses(

@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
-from benchmark.batch import MODALITIES, Batch
+from benchmark.batch import Batch
 from benchmark.config import TrainConfig
 from benchmark.conformance.tiny_data import (
     SCORE,
@@ -35,10 +35,10 @@ from benchmark.conformance.tiny_data import (
     tiny_dims,
 )
 from benchmark.errors import UserError, told, unknown
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import ModelEntry
 from benchmark.settings import PLAIN_ENCODERS
-from benchmark.task import Task, multiclass, multilabel, regression
+from benchmark.task import MODALITIES, Dims, Task, multiclass, multilabel, regression
 from benchmark.training.predict import predict_batch
 from benchmark.training.step import Step
 
@@ -50,7 +50,7 @@ RATING = regression(1, 5).centred()  # as models see a scale that is not centred
 # The shapes of known datasets, for which models declare defaults; others are tried small.
 DATASETS = {
     name: Dims(
-        *widths,
+        dict(zip(MODALITIES, widths, strict=True)),
         task=regression(-1, 1) if name == "sims" else SCORE,
         vocabulary=VOCABULARY,
         lengths=dict(zip((*MODALITIES, "tokens"), (*lengths, lengths[0] + 2), strict=True)),
@@ -157,7 +157,7 @@ def _promise(name: str) -> Callable[[Check], Check]:
 @_promise("output")
 def check_output(entry: ModelEntry) -> None:
     """A regression predicts finite float `(B,)`, for one sample and for six, on any scale."""
-    for task in (SCORE, RATING):
+    for task in _taken(entry, SCORE, RATING):
         _expect_predictions(entry, task)
         _expect_losses(entry, task)
 
@@ -165,7 +165,7 @@ def check_output(entry: ModelEntry) -> None:
 @_promise("classification")
 def check_classification(entry: ModelEntry) -> None:
     """Three classes, and three labels of which any may hold, give logits `(B, 3)` and a loss."""
-    for task in (CLASSES, EMOTIONS):
+    for task in _taken(entry, CLASSES, EMOTIONS):
         _expect_predictions(entry, task)
         _expect_losses(entry, task)
 
@@ -205,7 +205,7 @@ def check_neighbours(entry: ModelEntry) -> None:
 @_promise("missing")
 def check_missing(entry: ModelEntry) -> None:
     """With one or two modalities missing, in all samples or in some, everything stays finite."""
-    names = [*MODALITIES, *tiny_dims(entry.cls).extra]
+    names = list(tiny_dims(entry.cls).widths)
     subsets = [*combinations(names, 1), *combinations(names, 2)]
     model, batch = _trial(entry, samples=len(subsets))
     cases = {f"without {' and '.join(gone)}": batch.without(*gone) for gone in subsets}
@@ -453,6 +453,11 @@ def check_credits(entry: ModelEntry) -> None:
             raise BrokenPromise(f"a baseline states its {name}; give {name}= to @register_model")
 
 
+def _taken(entry: ModelEntry, *tasks: Task) -> list[Task]:
+    """Those whose kind the model declares."""
+    return [task for task in tasks if task.kind in entry.cls.tasks]
+
+
 def _trial(
     entry: ModelEntry, *, task: Task = SCORE, samples: int = 6, seed: int = 0
 ) -> tuple[Model, Batch]:
@@ -477,8 +482,8 @@ def _silent(model: Model, batch: Batch, other: Batch) -> list[str]:
         BrokenPromise: something that is not declared changes it.
     """
     expected = predict_batch(model, batch)
-    names = (*MODALITIES, *batch.extra)
-    cases = {name: batch.with_stream(name, other.stream(name)) for name in names}
+    names = batch.modalities
+    cases = {name: batch.with_stream(name, other.modalities[name]) for name in names}
     tokens = {name: getattr(other, name) for name in ("token_ids", "token_mask", "token_words")}
     cases["text"] = replace(cases["text"], **tokens)
     cases["the label"] = replace(batch, label=other.label)

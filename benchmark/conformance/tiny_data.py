@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.build import build_model
 from benchmark.config import TrainConfig
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import ModelEntry
-from benchmark.task import Task, regression
+from benchmark.task import MODALITIES, Dims, Task, regression
 from benchmark.training.batches import SplitBatches
 from benchmark.training.step import Step
 
@@ -31,11 +31,10 @@ def tiny_dims(cls: type[Model], task: Task = SCORE) -> Dims:
     extra = [name for name in cls.modalities if name not in MODALITIES]
     lengths = {**LENGTHS, "tokens": TOKENS, **dict.fromkeys(extra, EXTRA_LENGTH)}
     return Dims(
-        **WIDTHS,
+        {**WIDTHS, **dict.fromkeys(extra, EXTRA_WIDTH)},
         outputs=task.outputs,
         task=task,
         vocabulary=VOCABULARY,
-        extra=dict.fromkeys(extra, EXTRA_WIDTH),
         lengths=lengths if cls.needs_lengths else {},
     )
 
@@ -55,9 +54,9 @@ def tiny_batch(dims: Dims, samples: int = 6, seed: int = 0) -> Batch:
             torch.randn(samples, steps, width, generator=generator) * mask[..., None], mask
         )
 
-    text, audio, vision = (stream(LENGTHS[name], WIDTHS[name]) for name in MODALITIES)
+    streams = {name: stream(LENGTHS[name], WIDTHS[name]) for name in MODALITIES}
     place = torch.arange(TOKENS).expand(samples, -1)  # (B, K)
-    last = text.lengths[:, None] + 1
+    last = streams["text"].lengths[:, None] + 1
     ids = torch.randint(FIRST_WORD, VOCABULARY, place.shape, generator=generator)
     ids = ids.masked_fill(place == 0, START).masked_fill(place == last, END)
     if dims.task.kind == "regression":
@@ -72,15 +71,9 @@ def tiny_batch(dims: Dims, samples: int = 6, seed: int = 0) -> Batch:
         "token_mask": place <= last,
         "token_words": (place - 1).masked_fill((place == 0) | (place >= last), -1),
     }
-    return Batch(
-        text=text,
-        audio=audio,
-        vision=vision,
-        label=label,
-        index=torch.arange(samples),
-        **(tokens if dims.vocabulary else {}),
-        extra={name: stream(EXTRA_LENGTH, width) for name, width in dims.extra.items()},
-    )
+    streams |= {name: stream(EXTRA_LENGTH, width) for name, width in dims.extra.items()}
+    index = torch.arange(samples)
+    return Batch(streams, label, index, **(tokens if dims.vocabulary else {}))
 
 
 def tiny_batches(split: Batch, batch_size: int = 6) -> SplitBatches:
@@ -112,8 +105,7 @@ def steps(model: Model, batches: SplitBatches, epochs: int) -> Iterator[Tensor]:
 def tensors(batch: Batch) -> dict[str, Tensor]:
     """Every tensor of a tiny batch under its name."""
     found = {"label": batch.label, "index": batch.index}
-    for name in (*MODALITIES, *batch.extra):
-        stream = batch.stream(name)
+    for name, stream in batch.modalities.items():
         found |= {f"{name}.values": stream.values, f"{name}.mask": stream.mask}
     tokens = (batch.token_ids, batch.token_mask, batch.token_words)
     for name, value in zip(("token_ids", "token_mask", "token_words"), tokens, strict=True):
@@ -126,18 +118,17 @@ def join(batches: list[Batch]) -> Batch:
     """One batch of the samples of several tiny batches."""
     parts = [tensors(batch) for batch in batches]
     whole: dict[str, Any] = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    streams: dict[str, Any] = {
+    streams = {
         name: Stream(whole.pop(f"{name}.values"), whole.pop(f"{name}.mask"))
-        for name in (*MODALITIES, *batches[0].extra)
+        for name in batches[0].modalities
     }
-    extra = {name: streams.pop(name) for name in batches[0].extra}
-    return Batch(**streams, **whole, extra=extra)
+    return Batch(streams, **whole)
 
 
 def pad(batch: Batch, name: str, count: int) -> Batch:
     """The same batch with more steps beyond the mask of a stream, or of the `tokens`."""
     if name != "tokens":
-        stream = batch.stream(name)
+        stream = batch.modalities[name]
         values = F.pad(stream.values, (0, 0, 0, count))  # (B, L + count, D)
         return batch.with_stream(name, Stream(values, F.pad(stream.mask, (0, count))))
     named = tensors(batch)

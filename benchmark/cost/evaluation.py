@@ -22,15 +22,14 @@ from benchmark.cost.workload import (
     full_length,
     random_batch,
     seconds,
-    take,
     training_steps,
 )
 from benchmark.datasets.dataset import Sequences, Split
-from benchmark.environment import environment
 from benchmark.errors import told
 from benchmark.evaluation import EvaluationContext
 from benchmark.model import Model
 from benchmark.registry import register_evaluation
+from benchmark.system.environment import environment
 from benchmark.training.batches import SplitBatches
 
 T = TypeVar("T")
@@ -146,7 +145,7 @@ def _flops(context: EvaluationContext, notes: list[str]) -> dict[str, Any]:
     """Count one sample as long as the split allows."""
     valid = context.dataset.valid
     longest = 0 if valid.tokens is None else int(np.argmax(valid.tokens.lengths))
-    batch = full_length(take(valid, np.array([longest])).batch(context.device), context.seed)
+    batch = full_length(valid.select(np.array([longest])).batch(context.device), context.seed)
     count = count_macs(context.model, batch, precision=context.protocol.precision)
     if count.uncounted:
         notes.append(f"FLOPs leave out operators of unknown work: {', '.join(count.uncounted)}")
@@ -175,9 +174,11 @@ def _featured(context: EvaluationContext) -> EvaluationContext | None:
     def over_states(split: Split) -> Split:
         assert split.tokens is not None
         states = np.zeros((len(split), steps, width), np.float32)
-        return replace(split, tokens=None, text=Sequences(states, split.tokens.lengths))
+        text = Sequences(states, split.tokens.lengths)
+        return replace(split, tokens=None).with_sequences("text", text)
 
-    dims = replace(context.dataset.dims, text=width, vocabulary=0)
+    widths = {**context.dataset.dims.widths, "text": width}
+    dims = replace(context.dataset.dims, widths=widths, vocabulary=0)
     dataset = replace(
         context.dataset,
         dims=dims,

@@ -12,7 +12,7 @@ import torch
 from benchmark.batch import Batch
 from benchmark.cost.flops import inside_encoders, text_encoders
 from benchmark.cost.quiet import Watch
-from benchmark.cost.workload import seconds, synchronise, take
+from benchmark.cost.workload import seconds, synchronise
 from benchmark.evaluation import EvaluationContext
 from benchmark.training.predict import evaluating
 
@@ -25,8 +25,7 @@ LEAST_CALLS = 3
 
 def lengths(batch: Batch) -> dict[str, int]:
     """Padded steps of each stream and of the tokens."""
-    streams = {"text": batch.text, "audio": batch.audio, "vision": batch.vision, **batch.extra}
-    lengths = {name: stream.mask.shape[1] for name, stream in streams.items()}
+    lengths = {name: stream.mask.shape[1] for name, stream in batch.modalities.items()}
     if batch.token_ids is not None:
         lengths["tokens"] = batch.token_ids.shape[1]
     return lengths
@@ -37,7 +36,7 @@ def latency(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
     model, valid, protocol = context.model, context.dataset.valid, context.protocol
     count = min(len(valid), LATENCY_SAMPLES)
     chosen = np.linspace(0, len(valid) - 1, count).astype(np.int64)
-    samples = take(valid, chosen).batch(context.device)
+    samples = valid.select(chosen).batch(context.device)
     batches = [
         samples.select(index) for index in torch.arange(count, device=context.device).chunk(count)
     ]
@@ -108,7 +107,7 @@ def throughput(context: EvaluationContext, watch: Watch) -> dict[str, Any]:
     """Samples a second by batch size, in quiet moments; a smaller split is repeated."""
     model, valid = context.model, context.dataset.valid
     chosen = np.arange(max(BATCH_SIZES)) % len(valid)
-    samples = take(valid, chosen).batch(context.device)
+    samples = valid.select(chosen).batch(context.device)
     speeds: dict[str, float] = {}
     rest: dict[str, float] = {}
     with evaluating(model, context.device, context.protocol.precision):

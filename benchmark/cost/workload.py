@@ -3,17 +3,15 @@
 import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmark.batch import Batch, Stream
 from benchmark.config import TrainConfig
-from benchmark.datasets.dataset import Sequences, Split, Tokens
+from benchmark.datasets.dataset import Split
 from benchmark.model import Model
 from benchmark.training.batches import SplitBatches
 from benchmark.training.step import Step
@@ -55,41 +53,18 @@ def random_batch(
     Labels and tokens are real, because a loss or a vocabulary may allow few values; `index` counts
     from 0, as if these samples were the whole split.
     """
-    chosen = take(split, np.arange(size) % len(split))
+    chosen = split.select(np.arange(size) % len(split))
     return full_length(chosen.batch(device, centre=centre), seed)
 
 
 def full_length(batch: Batch, seed: int) -> Batch:
     """The batch with every stream filled by normal values to its last step."""
     generator = torch.Generator().manual_seed(seed)
-    for name in ("text", "audio", "vision", *batch.extra):
-        stream = batch.stream(name)
+    for name in batch.modalities:
+        stream = batch.modalities[name]
         values = torch.randn(stream.values.shape, generator=generator).to(stream.values)
         batch = batch.with_stream(name, Stream(values, torch.ones_like(stream.mask)))
     return batch
-
-
-def take(split: Split, index: NDArray[np.int64]) -> Split:
-    """Some samples of a split, so that the others are never copied to the device."""
-
-    def sequences(values: Sequences) -> Sequences:
-        return Sequences(values.values[index], values.lengths[index])
-
-    tokens = split.tokens
-    return replace(
-        split,
-        ids=split.ids[index],
-        label=split.label[index],
-        text=sequences(split.text),
-        audio=sequences(split.audio),
-        vision=sequences(split.vision),
-        tokens=tokens and Tokens(tokens.ids[index], tokens.lengths[index], tokens.words[index]),
-        groups=None,
-        transcripts=None,
-        unimodal_labels={name: value[index] for name, value in split.unimodal_labels.items()},
-        extra={name: sequences(values) for name, values in split.extra.items()},
-        oracle=None,
-    )
 
 
 def seconds(function: Callable[[], Any], device: torch.device) -> float:

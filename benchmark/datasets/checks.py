@@ -27,14 +27,14 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
     place = f"the {split.name} split of {dataset!r}"
     if not len(split):
         raise UserError(f"{place} is empty; every split needs at least one sample")
-    if train is not None and split.extra.keys() != train.extra.keys():
-        names = " and ".join(sorted(split.extra.keys() ^ train.extra.keys()))
+    if train is not None and split.modalities.keys() != train.modalities.keys():
+        names = " and ".join(sorted(split.modalities.keys() ^ train.modalities.keys()))
         raise UserError(
             f"{names} is in only one of {place} and the training split; give it in every split or "
             f"in none"
         )
-    for name in split.modalities:
-        values = split.sequences(name).values
+    for name, stream in split.modalities.items():
+        values = stream.values
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).any(axis=(1, 2)).sum())
             raise UserError(
@@ -42,7 +42,7 @@ def refuse_broken(split: Split, dataset: str, task: Task, train: Split | None = 
                 f"replace them (by 0, say) before loading"
             )
         if train is not None:
-            _refuse_other_shape(place, name, values, train.sequences(name).values)
+            _refuse_other_shape(place, name, values, train.modalities[name].values)
     refuse_labels(place, split.label, task)
     _refuse_unimodal(place, split, train)
     ids = np.sort(split.ids)

@@ -1,16 +1,18 @@
 """Dataset, Split, Sequences and Vocabulary: data in memory, before it becomes tensors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
-from benchmark.task import Task
+from benchmark.task import Dims, Task, further
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.batch import Batch, Stream
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -31,8 +33,12 @@ class Sequences:
         """True on valid steps, bool `(N, L)`."""
         return np.arange(self.values.shape[1]) < self.lengths[:, None]
 
-    def stream(self) -> Stream:
+    def stream(self) -> "Stream":
         """The same as tensors."""
+        import torch  # imported late: what reads data alone needs no PyTorch
+
+        from benchmark.batch import Stream
+
         return Stream(torch.tensor(self.values), torch.from_numpy(self.mask))
 
 
@@ -76,60 +82,67 @@ class Split:
         name: `train`, `valid` or `test`.
         ids: unique sample ids `(N,)`.
         label: float32 `(N,)`, int64 `(N,)` for classes, float32 `(N, C)` for multilabel.
-        text: text features; width 0 only if the dataset has tokens alone.
-        audio: acoustic features.
-        vision: visual features.
+        modalities: features by name: text (of width 0 only if the dataset has tokens alone),
+            audio, vision, then further ones.
         tokens: token ids, if the dataset has any.
         groups: video or speaker of each sample `(N,)`, if known.
         transcripts: raw text `(N,)`, if known.
         unimodal_labels: float32 `(N,)` by modality, if annotated.
-        extra: further modalities by name.
         oracle: the best reachable prediction `(N,)`, for synthetic data.
     """
 
     name: str
     ids: Strings
     label: NDArray[Any]
-    text: Sequences
-    audio: Sequences
-    vision: Sequences
+    modalities: Mapping[str, Sequences]
     tokens: Tokens | None = None
     groups: Strings | None = None
     transcripts: Strings | None = None
     unimodal_labels: Mapping[str, Floats] = field(default_factory=dict)
-    extra: Mapping[str, Sequences] = field(default_factory=dict)
     oracle: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """The names of all streams, the further ones last."""
-        return (*MODALITIES, *self.extra)
+    def text(self) -> Sequences:
+        """Text features."""
+        return self.modalities["text"]
 
-    def sequences(self, modality: str) -> Sequences:
-        """The sequences of one modality."""
-        found: Sequences = (
-            getattr(self, modality) if modality in MODALITIES else self.extra[modality]
-        )
-        return found
+    @property
+    def audio(self) -> Sequences:
+        """Acoustic features."""
+        return self.modalities["audio"]
+
+    @property
+    def vision(self) -> Sequences:
+        """Visual features."""
+        return self.modalities["vision"]
+
+    @property
+    def extra(self) -> dict[str, Sequences]:
+        """The features beyond text, audio and vision, by name."""
+        return further(self.modalities)
 
     def with_sequences(self, modality: str, sequences: Sequences) -> "Split":
         """The same split with one modality replaced."""
-        if modality in MODALITIES:
-            change: dict[str, Any] = {modality: sequences}
-        else:
-            change = {"extra": {**self.extra, modality: sequences}}
-        return replace(self, **change)
+        return replace(self, modalities={**self.modalities, modality: sequences})
 
-    def batch(self, device: torch.device | str = "cpu", *, centre: float = 0.0) -> Batch:
+    def select(self, index: Integers | NDArray[np.bool_]) -> "Split":
+        """The samples at `index`, int64 `(n,)` or bool `(N,)`, as a split of the same name."""
+        return replace(
+            self, **{part.name: _rows(getattr(self, part.name), index) for part in fields(self)}
+        )
+
+    def batch(self, device: "torch.device | str" = "cpu", *, centre: float = 0.0) -> "Batch":
         """The whole split as one batch on a device, its labels as deviations from `centre`."""
+        import torch
+
+        from benchmark.batch import Batch
+
         tokens = self.tokens
         batch = Batch(
-            text=self.text.stream(),
-            audio=self.audio.stream(),
-            vision=self.vision.stream(),
+            modalities={name: value.stream() for name, value in self.modalities.items()},
             label=torch.tensor(self.label),
             index=torch.arange(len(self)),
             token_ids=None if tokens is None else torch.tensor(tokens.ids),
@@ -138,9 +151,19 @@ class Split:
             unimodal_labels={
                 name: torch.tensor(value) for name, value in self.unimodal_labels.items()
             },
-            extra={name: sequences.stream() for name, sequences in self.extra.items()},
         )
         return batch.centred(centre).to(device)
+
+
+def _rows(value: Any, index: Integers | NDArray[np.bool_]) -> Any:
+    """The samples at `index` of whatever a split holds: arrays, sequences, mappings of these."""
+    if isinstance(value, Sequences | Tokens):
+        return replace(
+            value, **{part.name: getattr(value, part.name)[index] for part in fields(value)}
+        )
+    if isinstance(value, Mapping):
+        return {name: _rows(part, index) for name, part in value.items()}
+    return value[index] if isinstance(value, np.ndarray) else value
 
 
 @dataclass(frozen=True)

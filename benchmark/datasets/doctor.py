@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.checks import refuse_broken
 from benchmark.datasets.dataset import SPLITS, Dataset, Split
 from benchmark.datasets.folds import SUFFIX, count_folds
@@ -18,6 +17,7 @@ from benchmark.datasets.labels import neutral_sentence
 from benchmark.datasets.load import find_source, load_dataset
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import shown
+from benchmark.task import MODALITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _sizes(dataset: Dataset, splits: tuple[Split, ...]) -> Iterator[Finding]:
 def _widths(dataset: Dataset) -> Iterator[Finding]:
     text, audio, vision = dataset.dims.inputs
     known = published(dataset.name).widths.get(text)
-    complete = all(dataset.train.sequences(name).lengths.any() for name in MODALITIES)
+    complete = all(dataset.train.modalities[name].lengths.any() for name in MODALITIES)
     if known is not None and complete and (audio, vision) != known:
         yield Finding(
             "warning",
@@ -155,7 +155,7 @@ def _ids(splits: tuple[Split, ...]) -> Iterator[Finding]:
 def _hashes(split: Split) -> list[tuple[bytes, str]]:
     """Hash of what a sample holds, and its id; samples without any features are left out."""
     found = []
-    streams = [split.sequences(name) for name in MODALITIES]
+    streams = [split.modalities[name] for name in MODALITIES]
     for sample in range(len(split)):
         content = hashlib.blake2b(digest_size=16)
         held = False
@@ -224,7 +224,7 @@ def _groups(splits: tuple[Split, ...]) -> Iterator[Finding]:
 def _absent(splits: tuple[Split, ...]) -> Iterator[Finding]:
     for name in MODALITIES:
         for split in splits:
-            stream = split.sequences(name)
+            stream = split.modalities[name]
             absent = int((stream.lengths == 0).sum())
             if absent == len(split):
                 tokens = name == "text" and split.tokens is not None
@@ -253,7 +253,7 @@ def _padding(splits: tuple[Split, ...]) -> Iterator[Finding]:
     clean = True
     for split in splits:
         for name in split.modalities:
-            stream = split.sequences(name)
+            stream = split.modalities[name]
             count = int((stream.values[~stream.mask] != 0).any(axis=1).sum())
             if count:
                 clean = False

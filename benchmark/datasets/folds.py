@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.config import digest
 from benchmark.datasets.checks import refuse_broken
@@ -67,7 +66,7 @@ def take_fold(source: Source, fold: int) -> Source:
 
     def read(split: str) -> Split:
         pooled = _join([_sound(source, name) for name in parts])
-        return replace(_select(pooled, roles == split), name=split)
+        return replace(pooled.select(roles == split), name=split)
 
     def read_ids(split: str) -> Strings:
         return np.asarray(ids[roles == split], dtype=np.str_)
@@ -99,16 +98,15 @@ def _join(splits: Sequence[Split]) -> Split:
         values = [getattr(split, name) for split in splits]
         if all(isinstance(value, np.ndarray) for value in values):
             changes[name] = np.concatenate(values)
-        elif isinstance(values[0], Sequences):
-            changes[name] = _join_sequences(values)
         elif values[0] is not None and None in values:
             changes[name] = None
     changes["unimodal_labels"] = {
         name: np.concatenate([split.unimodal_labels[name] for split in splits])
         for name in first.unimodal_labels
     }
-    changes["extra"] = {
-        name: _join_sequences([split.extra[name] for split in splits]) for name in first.extra
+    changes["modalities"] = {
+        name: _join_sequences([split.modalities[name] for split in splits])
+        for name in first.modalities
     }
     return replace(first, **changes)  # type: ignore[arg-type]
 
@@ -118,17 +116,3 @@ def _join_sequences(parts: Sequence[Sequences]) -> Sequences:
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.lengths for part in parts]),
     )
-
-
-def _select(split: Split, chosen: NDArray[np.bool_]) -> Split:
-    """The chosen samples of a split without tokens, which are made later."""
-
-    def some(value: object) -> object:
-        if isinstance(value, Sequences):
-            return Sequences(value.values[chosen], value.lengths[chosen])
-        return value[chosen] if isinstance(value, np.ndarray) else value
-
-    changes = {item.name: some(getattr(split, item.name)) for item in fields(Split)}
-    for name in ("unimodal_labels", "extra"):
-        changes[name] = {key: some(value) for key, value in getattr(split, name).items()}
-    return replace(split, **changes)  # type: ignore[arg-type]

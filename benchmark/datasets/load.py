@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.batch import MODALITIES
 from benchmark.datasets.checks import refuse_broken
 from benchmark.datasets.dataset import SPLITS, Dataset
 from benchmark.datasets.folds import count_folds, take_fold
@@ -16,6 +15,7 @@ from benchmark.datasets.synthetic import synthetic_source
 from benchmark.datasets.tokens import MAX_TOKENS
 from benchmark.errors import NotFound, UserError, unknown
 from benchmark.naming import shown
+from benchmark.task import MODALITIES
 
 DATA_VARIABLE = "AFFECTBENCH_DATA"
 
@@ -188,7 +188,7 @@ def _describe(source: Source, name: str = "") -> DatasetInfo:
         label = f"regression [{task.low:g}, {task.high:g}]"
     else:
         label = f"{task.kind} ({len(task.names)})"
-    streams = {modality: split.sequences(modality) for modality in MODALITIES}
+    streams = {modality: split.modalities[modality] for modality in MODALITIES}
     return DatasetInfo(
         name or source.name,
         source.format,

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.atomic import write_folder
-from benchmark.batch import MODALITIES
 from benchmark.datasets.dataset import SPLITS, Sequences, Split, Vocabulary
 from benchmark.datasets.files.regular import file_digest
 from benchmark.errors import UserError
 from benchmark.naming import check_name
-from benchmark.task import Task
+from benchmark.system.atomic import write_folder
+from benchmark.task import MODALITIES, Task
 
 FORMAT = "affectbench-1"
 
@@ -63,7 +62,7 @@ def write_dataset(
         "task": task.to_dict(),
         "splits": {split: len(splits[split]) for split in SPLITS},
         "dims": {
-            modality: splits["train"].sequences(modality).values.shape[2]
+            modality: splits["train"].modalities[modality].values.shape[2]
             for modality in splits["train"].modalities
         },
         "features": dict(features or {}),
@@ -122,10 +121,8 @@ def _to_arrays(split: Split) -> dict[str, NDArray[Any]]:
         "ids": split.ids.astype(np.str_),
         "label": split.label.astype(label_type),
     }
-    for name in MODALITIES:
-        arrays |= _pair(name, split.sequences(name))
-    for name, sequences in split.extra.items():
-        arrays |= _pair(f"extra_{name}", sequences)
+    for name, sequences in split.modalities.items():
+        arrays |= _pair(name if name in MODALITIES else f"extra_{name}", sequences)
     for name, value in split.unimodal_labels.items():
         arrays[f"unimodal_{name}"] = value.astype(np.float32)
     if split.tokens is not None:

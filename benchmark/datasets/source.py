@@ -17,8 +17,7 @@ from benchmark.datasets.dataset import (
 )
 from benchmark.datasets.tokens import MAX_TOKENS, make_tokeniser
 from benchmark.errors import UserError, unknown
-from benchmark.model import Dims
-from benchmark.task import Task
+from benchmark.task import Dims, Task
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,12 @@ def assemble(
             raise unknown("stream to standardise", name, train.modalities)
     refuse_overlap(source.name, {name: source.read_ids(name) for name in SPLITS})
     tokenise = make_tokeniser(text_encoder, train, source.vocabulary, source.encoder, max_tokens)
-    scales = {name: Scale.of(train.sequences(name)) for name in standardise}
+    scales = {name: Scale.of(train.modalities[name]) for name in standardise}
 
     def prepare(split: Split) -> Split:
         refuse_broken(split, source.name, source.task, train)
         for name, scale in scales.items():
-            split = split.with_sequences(name, scale.apply(split.sequences(name)))
+            split = split.with_sequences(name, scale.apply(split.modalities[name]))
         return replace(split, tokens=tokenise(split))
 
     prepared = prepare(train)
@@ -125,17 +124,13 @@ def need_splits(source: Source) -> None:
 
 
 def _dims(train: Split, task: Task, vocabulary: Vocabulary | None) -> Dims:
-    streams = {name: train.sequences(name) for name in train.modalities}
-    lengths = {name: stream.values.shape[1] for name, stream in streams.items()}
+    lengths = {name: stream.values.shape[1] for name, stream in train.modalities.items()}
     if train.tokens is not None:
         lengths["tokens"] = train.tokens.ids.shape[1]
     return Dims(
-        text=train.text.values.shape[2],
-        audio=train.audio.values.shape[2],
-        vision=train.vision.values.shape[2],
+        {name: stream.values.shape[2] for name, stream in train.modalities.items()},
         outputs=task.outputs,
         task=task.centred(),
         vocabulary=0 if vocabulary is None else vocabulary.size,
-        extra={name: sequences.values.shape[2] for name, sequences in train.extra.items()},
         lengths=lengths,
     )

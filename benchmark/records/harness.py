@@ -14,8 +14,8 @@ DECISIVE = (
     *(
         f"benchmark/{name}.py"
         for name in (
-            *("batch", "build", "environment", "evaluation", "metrics", "model", "task"),
-            "running/cell",
+            *("batch", "build", "evaluation", "metrics", "model", "system/environment", "task"),
+            *("running/cell", "running/parts"),
             *(f"training/{part}" for part in ("batches", "loop", "optimiser", "predict", "step")),
             *(f"cost/{part}" for part in ("evaluation", "flops", "latency", "memory", "workload")),
             *(
@@ -34,7 +34,7 @@ DECISIVE = (
     ),
     *(
         f"robustness/{name}.py"
-        for name in ("corruptions", "evaluation", "missing", "tensors", "text")
+        for name in ("corruptions", "evaluation", "missing", "reliance", "tensors", "text")
     ),
 )
 

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.atomic import SUFFIX, hold, is_held, remove_dead, write_bytes
 from benchmark.errors import UserError
 from benchmark.naming import below, visible
 from benchmark.records.earlier import upgrade
 from benchmark.records.measurements import why
 from benchmark.records.record import SCHEMA_VERSION, Cell, Record
+from benchmark.system.atomic import SUFFIX, hold, is_held, remove_dead, write_bytes
 
 LARGEST = 2**28  # bytes of a record or its arrays; real ones have some hundred thousand
 RETRIES = 5  # at names that another run takes away

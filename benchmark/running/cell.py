@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 
-from benchmark.environment import ROOT, environment, hardware, prepare
 from benchmark.errors import UserError, cut, told
 from benchmark.records.record import Epoch, Failure, Record
 from benchmark.records.store import write_record
 from benchmark.running.parts import MEASURE, load_plugins
 from benchmark.running.plan import Plan
 from benchmark.running.state import State, unchanged
+from benchmark.system.environment import ROOT, environment, hardware, prepare
 
 
 def run_cell(

@@ -1,10 +1,11 @@
 """Who declines a dataset: models, evaluations and corruptions say what they can take."""
 
 import importlib
+from typing import Any
 
 from benchmark.config import Protocol
 from benchmark.datasets.dataset import Dataset
-from benchmark.errors import UserError, unknown
+from benchmark.errors import UserError
 from benchmark.registry import ModelEntry, get_evaluation
 
 CORRUPTIONS = "robustness.corruptions"  # of the folder above, known by name alone
@@ -27,7 +28,7 @@ def reason_against(entry: ModelEntry, dataset: Dataset) -> str:
 
 def _nothing_to_read(entry: ModelEntry, modalities: tuple[str, ...], dataset: Dataset) -> str:
     train = dataset.train
-    known = ("text", "audio", "vision", *train.extra)
+    known = tuple(train.modalities)
     absent = [name for name in modalities if name not in known]
     if absent:
         return (
@@ -37,7 +38,7 @@ def _nothing_to_read(entry: ModelEntry, modalities: tuple[str, ...], dataset: Da
     tokens = train.tokens is not None and train.tokens.lengths.any()
     if not modalities or (tokens and "text" in modalities):
         return ""
-    if any(train.sequences(name).lengths.any() for name in modalities):
+    if any(train.modalities[name].lengths.any() for name in modalities):
         return ""
     return (
         f"{entry.name} reads {' and '.join(modalities)}, of which no training sample of "
@@ -57,14 +58,24 @@ def refuse_declining(rules: Protocol, dataset: Dataset) -> None:
             raise UserError(
                 f"the evaluation {name} {reason} ({dataset.name}); leave it out of the protocol"
             )
-    if "robustness" not in rules.evaluations:
-        return
-    known = importlib.import_module(CORRUPTIONS).CORRUPTIONS
-    for name in rules.corruptions:
-        if name not in known:
-            raise unknown("corruption", name, known)
-        reason = known[name].accepts(dataset.dims)
+    for corruption in corruptions_of(rules, dataset):
+        name, reason = corruption.name, corruption.accepts(dataset.dims)
+        absent = [one for one in corruption.modalities if one not in dataset.dims.widths]
+        if absent:
+            reason = f"changes {' and '.join(absent)}, which is not there"
         if reason:
             raise UserError(
                 f"the corruption {name} {reason} ({dataset.name}); choose others by --corruptions"
             )
+
+
+def corruptions_of(rules: Protocol, dataset: Dataset) -> list[Any]:
+    """The corruptions of the robustness curves, as their registry holds them.
+
+    Raises:
+        UserError: one does not exist.
+    """
+    if "robustness" not in rules.evaluations:
+        return []
+    find = importlib.import_module(CORRUPTIONS).find_corruption
+    return [find(name, dataset.train) for name in rules.corruptions]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from benchmark.config import TrainConfig
 from benchmark.datasets.dataset import Dataset
-from benchmark.environment import seed_everything
 from benchmark.errors import UserError
 from benchmark.evaluation import EvaluationContext, in_label_units
 from benchmark.metrics import refuse_impossible
@@ -19,6 +18,7 @@ from benchmark.records.parts import COST, SCORE
 from benchmark.records.record import Epoch, Failure, Record
 from benchmark.registry import create_model, ensure_model, get_evaluation, load_plugin
 from benchmark.running.plan import Plan, cached_dataset
+from benchmark.system.environment import seed_everything
 from benchmark.training.loop import TrainingResult, train
 from benchmark.training.predict import predict
 
@@ -45,19 +45,32 @@ def build(plan: Plan) -> tuple[Dataset, Model]:
     Raises:
         UserError: the model cannot be built for this data, or the data changed since the plan.
     """
-    dataset = cached_dataset(
-        plan.dataset,
-        plan.data,
-        plan.text_encoder,
-        plan.protocol.standardise,
-    )
+    dataset = load(plan)
+    return dataset, create(plan, dataset)
+
+
+def load(plan: Plan) -> Dataset:
+    """The dataset of a plan.
+
+    Raises:
+        UserError: it changed since the plan.
+    """
+    dataset = cached_dataset(plan.dataset, plan.data, plan.text_encoder, plan.protocol.standardise)
     if dataset.fingerprint != plan.cell.fingerprint:
         raise UserError(
             f"dataset {dataset.name} changed since the run was planned; run the command again"
         )
+    return dataset
+
+
+def create(plan: Plan, dataset: Dataset) -> Model:
+    """The model of a plan as initialised.
+
+    Raises:
+        UserError: it cannot be built for this data.
+    """
     seed_everything(plan.cell.seed)
-    model = create_model(plan.cell.model, dataset.dims, **plan.settings)
-    return dataset, model.to(plan.device)
+    return create_model(plan.cell.model, dataset.dims, **plan.settings).to(plan.device)
 
 
 def _context(plan: Plan, dataset: Dataset, model: Model, **changes: Any) -> EvaluationContext:

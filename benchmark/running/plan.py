@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.config import Protocol, TrainConfig, changed_protocol, get_protocol
+from benchmark.config import Protocol, TrainConfig, changed_protocol, digest, get_protocol
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.folds import SUFFIX, count_folds
 from benchmark.datasets.load import data_folder, find_source, load_dataset, locate
 from benchmark.datasets.tokens import encoder_identity
-from benchmark.environment import check_device, hardware
 from benchmark.errors import UserError, unknown
-from benchmark.plugins import is_foreign
+from benchmark.plugins import is_foreign, source_digest
 from benchmark.records.harness import harness_version
 from benchmark.records.parts import COST, SCORE, Part
 from benchmark.records.record import Cell
@@ -25,9 +24,10 @@ from benchmark.registry import (
     list_models,
     load_plugin,
 )
-from benchmark.running.declining import reason_against, refuse_declining
+from benchmark.running.declining import corruptions_of, reason_against, refuse_declining
 from benchmark.running.state import OURS, USED, unchanged
 from benchmark.settings import PLAIN_ENCODERS
+from benchmark.system.environment import check_device, hardware
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,7 @@ class _Planner:
         base = base_name(dataset.name)
         arguments, config = entry.resolve(base, given)
         device = hardware(self.device, self.threads, rules.precision) if part.timed else ""
+        others = _from_outside(rules, dataset)
         fold = dataset_name.rpartition("@")[2] if dataset.name.endswith(SUFFIX) else None
         return Plan(
             cell=Cell(
@@ -225,7 +226,7 @@ class _Planner:
                 settings=_describe(arguments),
                 config=config.model_dump(mode="json"),
                 protocol=rules.model_dump(mode="json"),
-                source=entry.source_digest,
+                source=_source(entry, others),
                 hardware=device,
                 fold=None if fold is None else int(fold),
                 harness=harness_version(),
@@ -246,9 +247,21 @@ class _Planner:
             exempt=dict(entry.exempt),
             display=entry.display,
             asked=name in self.asked,
-            foreign=is_foreign(entry.cls)
-            or any(is_foreign(get_evaluation(name).function) for name in rules.evaluations),
+            foreign=is_foreign(entry.cls) or bool(others),
         )
+
+
+def _from_outside(rules: Protocol, dataset: Dataset) -> list[Any]:
+    """The functions of the protocol's evaluations and corruptions that are not ours."""
+    used = [get_evaluation(name).function for name in rules.evaluations]
+    used += [corruption.apply for corruption in corruptions_of(rules, dataset)]
+    return [function for function in used if is_foreign(function)]
+
+
+def _source(entry: ModelEntry, others: Sequence[Any]) -> str:
+    """Hash of all code that decides a result and is not the harness."""
+    own = entry.source_digest
+    return digest([own, *map(source_digest, others)]) if others else own
 
 
 def _absolute(path: str | Path) -> str:

@@ -7,7 +7,7 @@ from benchmark.errors import UserError, told
 from benchmark.plugins import is_foreign
 from benchmark.registry import ModelEntry, get_model
 from benchmark.running.cell import is_interrupt
-from benchmark.running.parts import build, load_plugins
+from benchmark.running.parts import create, load, load_plugins
 from benchmark.running.plan import Plan
 from benchmark.running.state import unchanged
 
@@ -34,21 +34,21 @@ class Verdict:
 def preflight(plan: Plan) -> Verdict:
     """Build the model for the data of a plan; try the cheap promises of a model from outside.
 
-    What goes wrong otherwise, a file that cannot be imported here too, is left to the cell, whose
-    record says so.
+    What goes wrong otherwise is left to the cell, whose record says so: a file that cannot be
+    imported here, data that cannot be read with what it did.
     """
     broken: dict[str, str] = {}
     with unchanged():
         try:
             load_plugins(plan)
-            entry = get_model(plan.cell.model)
+            entry, dataset = get_model(plan.cell.model), load(plan)
         except BaseException as error:
             if is_interrupt(error):
                 raise
             return Verdict()
         try:
             broken = _broken(entry) if is_foreign(entry.cls) else {}
-            build(plan)
+            create(plan, dataset)
         except UserError as error:
             return Verdict(told(error), broken)
         except BaseException as error:  # the cell fails likewise, and its record says how

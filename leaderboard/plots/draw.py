@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import leaderboard.plots
-from benchmark.atomic import write_text
+from benchmark.system.atomic import write_text
 from leaderboard.plots.figures import FONTS, save
 from leaderboard.plots.styles import Style, make_styles
 from leaderboard.render.csv import csv_text

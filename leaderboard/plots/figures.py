@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.atomic import write_bytes
+from benchmark.system.atomic import write_bytes
 from leaderboard.plots.legends import legend_size, wrapped
 from leaderboard.table import Table
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaderboard.extent import several
-from leaderboard.names import one_line
+from leaderboard.names import one_line, several
 from leaderboard.numbers import UNDEFINED, number, spread
 from leaderboard.table import Column, Row, Table
 

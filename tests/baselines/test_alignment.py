@@ -46,7 +46,7 @@ def test_one_step_is_repeated_and_a_missing_one_is_zero() -> None:
 def test_missing_text_leaves_the_length_to_the_longest_other_up_to_a_limit() -> None:
     text, audio = make_stream([3, 0, 0, 0], 5), make_stream([9, 7, 40, 0], 40)
     vision = make_stream([2, 8, 4, 0], 8)
-    aligned = align_to_text(text, audio, vision, fallback=20)
+    aligned = align_to_text(text, audio, vision)
     assert all(torch.equal(stream.mask, aligned[0].mask) for stream in aligned)
     assert aligned[0].lengths.tolist() == [3, 8, 20, 0]
     assert not aligned[0].values[1:].any()

@@ -14,7 +14,7 @@ from baselines.layers.recurrent import last_valid
 from baselines.mult import MulT
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import MODALITIES, Dims
 
 WIDTH = 6
 
@@ -54,13 +54,10 @@ def test_a_sample_alone_without_padding_gives_the_same(
         assert not encoded.values[place, len(alone) :].any()
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_last_is_the_last_valid_step_of_forward(own: bool) -> None:
-    encoder = make_encoder()
-    target, source = make_stream(1, [4, 7, 0], 8), make_stream(2, [9, 3, 5], 11)
-    given = (target,) if own else (target, source)
-    whole = encoder(*given)
-    torch.testing.assert_close(encoder.last(*given), last_valid(whole.values, target.lengths))
+def test_last_is_the_last_valid_step_of_forward() -> None:
+    encoder, target = make_encoder(), make_stream(1, [4, 7, 0], 8)
+    whole = encoder(target)
+    torch.testing.assert_close(encoder.last(target), last_valid(whole.values, target.lengths))
 
 
 def test_own_sequences_are_read_without_looking_ahead() -> None:
@@ -128,12 +125,18 @@ def test_heads_must_divide_the_width() -> None:
 
 def make_batch(*streams: Stream) -> Batch:
     count = len(streams[0].mask)
-    return Batch(*streams, label=torch.zeros(count), index=torch.arange(count))
+    return Batch(
+        dict(zip(MODALITIES, streams, strict=True)),
+        label=torch.zeros(count),
+        index=torch.arange(count),
+    )
 
 
 def test_mult_keeps_streams_shorter_than_their_kernels() -> None:
     torch.manual_seed(0)
-    model = MulT(Dims(6, 6, 6), width=4, heads=2, layers=1, kernel_audio=3).eval()
+    model = MulT(
+        Dims({"text": 6, "audio": 6, "vision": 6}), width=4, heads=2, layers=1, kernel_audio=3
+    ).eval()
     streams = [make_stream(seed, [5, 4], 5) for seed in range(3)]
     predictions: list[Tensor] = []
     for steps in (1, 2, 6):

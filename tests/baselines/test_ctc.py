@@ -28,7 +28,7 @@ def test_the_loss_is_that_of_the_model_and_two_sums(name: str) -> None:
     aligned = model._aligned(batch, output.features)
     expected = model.model.loss(output, aligned)
     for modality in ("audio", "vision"):
-        logits, frames = output.features[f"ctc_{modality}"], batch.stream(modality).lengths
+        logits, frames = output.features[f"ctc_{modality}"], batch.modalities[modality].lengths
         for row in range(len(batch)):
             one = slice(row, row + 1)
             words = batch.text.lengths[one]

@@ -11,10 +11,9 @@ from baselines.nhfnet import NHFNet
 from benchmark.batch import Batch, Stream
 from benchmark.conformance.tiny_data import LENGTHS, SCORE, WIDTHS, pad, tiny_batch
 from benchmark.errors import UserError
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
-DIMS = Dims(**WIDTHS, lengths=LENGTHS)
+DIMS = Dims(WIDTHS, lengths=LENGTHS)
 SMALL = {"width": 8, "heads": 2, "layers": 1, "vertices": 3, "capsule": 4, "routing": 2}
 
 
@@ -73,7 +72,7 @@ def test_padding_changes_nothing_even_beyond_the_longest_sequence(cls: type) -> 
 def test_the_original_reads_padding() -> None:
     model, batch = build(GraphCAGE, variant="orig"), tiny_batch(DIMS)
     shorter = Batch(
-        *(Stream(s.values[:, :-1], s.mask[:, :-1]) for s in batch.streams),
+        {name: Stream(s.values[:, :-1], s.mask[:, :-1]) for name, s in batch.modalities.items()},
         label=batch.label,
         index=batch.index,
     ).select(torch.tensor([i for i in range(6) if batch.audio.lengths[i] < LENGTHS["audio"]]))
@@ -107,13 +106,13 @@ def test_the_penalty_is_the_sum_of_norms_that_are_not_squared() -> None:
 def test_the_output_is_scaled_to_the_label_range(
     low: float, high: float, literal: bool, gain: float
 ) -> None:
-    dims = Dims(**WIDTHS, task=regression(low, high))
+    dims = Dims(WIDTHS, task=regression(low, high))
     assert CapsuleHead(dims, 4, dropout=0.0, literal=literal).gain == pytest.approx(gain)
 
 
 def test_unknown_lengths_are_refused() -> None:
     with pytest.raises(UserError, match="says nothing about vision"):
-        GraphCAGE(Dims(**WIDTHS, lengths={"text": 3, "audio": 4}), **SMALL)
+        GraphCAGE(Dims(WIDTHS, lengths={"text": 3, "audio": 4}), **SMALL)
 
 
 def written_out(nodes: Tensor, neighbours: int) -> Tensor:
@@ -161,11 +160,11 @@ def test_a_small_batch_does_not_change_later_ones() -> None:
 
 
 def test_bottleneck_tokens_differ_unless_literal() -> None:
-    batch = tiny_batch(Dims(**WIDTHS))
+    batch = tiny_batch(Dims(WIDTHS))
     for variant, distinct in (("paper", 3), ("orig", 1)):
         torch.manual_seed(0)
         model = NHFNet(
-            Dims(**WIDTHS), width=8, heads=2, layers=1, text_hidden=4, bottleneck=3, variant=variant
+            Dims(WIDTHS), width=8, heads=2, layers=1, text_hidden=4, bottleneck=3, variant=variant
         ).eval()
         seen: list[Tensor] = []
         model.audio_visual.register_forward_hook(
@@ -179,7 +178,7 @@ def test_bottleneck_tokens_differ_unless_literal() -> None:
 
 def test_nhfnet_reads_audio_through_the_bottleneck_alone() -> None:
     torch.manual_seed(0)
-    dims = Dims(**WIDTHS)
+    dims = Dims(WIDTHS)
     batch, other = tiny_batch(dims), tiny_batch(dims, seed=1)
     for bottleneck, heard in ((0, False), (2, True)):
         model = NHFNet(

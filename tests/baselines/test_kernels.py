@@ -6,11 +6,11 @@ import pytest
 from torch import nn
 
 from baselines.layers.convolution import same_length
-from benchmark.batch import MODALITIES
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import build, tiny_dims
 from benchmark.errors import UserError
 from benchmark.registry import get_model, list_models
+from benchmark.task import MODALITIES
 
 KERNELS = [f"kernel_{name}" for name in MODALITIES]
 NAMES = [entry.name for entry in list_models() if set(KERNELS) <= set(entry.parameters)]

@@ -10,9 +10,9 @@ from baselines.mag_bert import MAGBERT
 from baselines.mag_xlnet import MAGXLNet, last_place
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import Dims
 
-DIMS = Dims(text=2, audio=1, vision=1, vocabulary=20)
+DIMS = Dims({"text": 2, "audio": 1, "vision": 1}, vocabulary=20)
 SCRATCH = {"text_encoder": "scratch"}
 
 
@@ -27,9 +27,13 @@ def _batch(audio: list[list[float]], words: list[int]) -> Batch:
     count = max(words) + 1
     one = Stream(torch.ones(samples, 1, 1), torch.ones(samples, 1, dtype=torch.bool))
     return Batch(
-        text=Stream(torch.ones(samples, count, 2), torch.ones(samples, count, dtype=torch.bool)),
-        audio=Stream(values, mask),
-        vision=one,
+        {
+            "text": Stream(
+                torch.ones(samples, count, 2), torch.ones(samples, count, dtype=torch.bool)
+            ),
+            "audio": Stream(values, mask),
+            "vision": one,
+        },
         label=torch.zeros(samples),
         index=torch.arange(samples),
         token_ids=torch.arange(5, 5 + tokens).expand(samples, -1),
@@ -54,7 +58,7 @@ def test_other_clocks_are_averaged_sample_by_sample() -> None:
 def test_cut_tokens_keep_their_words() -> None:
     batch = _batch([[1, 2, 3, 4]], [-1, 0, 1, -1])
     text = Stream(torch.ones(1, 4, 2), torch.ones(1, 4, dtype=torch.bool))
-    rows = beside_tokens(replace(batch, text=text), batch.audio, batch.token_mask)
+    rows = beside_tokens(batch.with_stream("text", text), batch.audio, batch.token_mask)
     assert rows.flatten().tolist() == [0, 1, 2, 0]
 
 

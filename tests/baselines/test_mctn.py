@@ -6,9 +6,9 @@ import torch.nn.functional as F
 
 from baselines.mctn import MCTN, Decoder, KerasLSTM
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims
+from benchmark.task import Dims
 
-DIMS = Dims(text=4, audio=3, vision=6)
+DIMS = Dims({"text": 4, "audio": 3, "vision": 6})
 
 
 def make_stream(lengths: list[int], steps: int, width: int, seed: int = 0) -> Stream:
@@ -20,9 +20,11 @@ def make_stream(lengths: list[int], steps: int, width: int, seed: int = 0) -> St
 
 def make_batch() -> Batch:
     return Batch(
-        make_stream([5, 2, 4], 5, 4),
-        make_stream([5, 9, 0], 9, 3, seed=1),
-        make_stream([5, 7, 7], 7, 6, seed=2),
+        {
+            "text": make_stream([5, 2, 4], 5, 4),
+            "audio": make_stream([5, 9, 0], 9, 3, seed=1),
+            "vision": make_stream([5, 7, 7], 7, 6, seed=2),
+        },
         torch.tensor([1.0, -2.0, 0.5]),
         torch.arange(3),
     )
@@ -94,7 +96,7 @@ def test_errors_count_present_steps_against_scaled_targets() -> None:
     error = (output.features["cycle"] - text).square().mean(2)[batch.text.mask]
     expected = expected + 0.1 * error.mean()
     for name, width in (("audio", 3), ("vision", 0)):
-        stream = batch.stream(name)
+        stream = batch.modalities[name]
         scaled = F.pad(stream.values / getattr(model, f"scale_{name}"), (0, width))
         errors = []
         for sample, words in enumerate(batch.text.lengths.tolist()):

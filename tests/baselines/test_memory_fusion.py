@@ -9,9 +9,9 @@ from baselines.layers.memory import GatedMemory, with_previous
 from baselines.mfn import MFN, _cells, run_with_cells
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import MODALITIES, Dims
 
-DIMS = Dims(4, 3, 5)
+DIMS = Dims({"text": 4, "audio": 3, "vision": 5})
 
 
 def make_batch(steps: int = 6) -> Batch:
@@ -23,7 +23,9 @@ def make_batch(steps: int = 6) -> Batch:
         )
         for width in DIMS.inputs
     ]
-    return Batch(*streams, label=torch.zeros(3), index=torch.arange(3))
+    return Batch(
+        dict(zip(MODALITIES, streams, strict=True)), label=torch.zeros(3), index=torch.arange(3)
+    )
 
 
 def flipped(stream: Stream) -> Stream:

@@ -11,11 +11,11 @@ from baselines.misa import MISA, ReverseGradient, difference_loss
 from benchmark.batch import Stream
 from benchmark.conformance.promises import run_check
 from benchmark.conformance.tiny_data import tiny_batch
-from benchmark.model import Dims
 from benchmark.registry import get_model
+from benchmark.task import Dims
 from benchmark.training.predict import predict_batch
 
-DIMS = Dims(text=7, audio=5, vision=9)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9})
 SMALL = {"hidden": 8, "feedforward": 12}
 
 

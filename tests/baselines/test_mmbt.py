@@ -10,7 +10,7 @@ from baselines.mmbt import MMBT
 from benchmark.batch import Batch
 from benchmark.conformance.tiny_data import tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 TINY = {
     **{"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2},
@@ -96,7 +96,7 @@ def test_an_encoder_of_another_family_is_refused(tmp_path) -> None:
 
 
 def test_a_text_without_tokens_is_the_third_segment() -> None:
-    dims = Dims(7, 5, 9)
+    dims = Dims({"text": 7, "audio": 5, "vision": 9})
     model = MMBT(dims, **{**SMALL, "text_encoder": "auto"}).eval()
     assert model.text_input == "features"
     assert list(model.maps) == ["audio", "vision", "text"]

@@ -10,12 +10,11 @@ from baselines.mmim import MMIM, contrastive_loss, mixture_entropy
 from benchmark.config import TrainConfig
 from benchmark.conformance.promises import run_check
 from benchmark.conformance.tiny_data import steps, tiny_batch, tiny_batches
-from benchmark.model import Dims
 from benchmark.registry import create_model, get_model
-from benchmark.task import multiclass, multilabel
+from benchmark.task import Dims, multiclass, multilabel
 from benchmark.training.batches import SplitBatches
 
-DIMS = Dims(text=7, audio=5, vision=9)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9})
 SETTINGS = {**get_model("mmim").smoke, "bound_lr": 0.05}
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import tests.parameter_counts
-from benchmark.model import Dims
 from benchmark.registry import get_model
+from benchmark.task import Dims
 
 COUNTS = [
     (module.name, *row)

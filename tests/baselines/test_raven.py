@@ -8,9 +8,9 @@ import torch
 from baselines.raven import RAVEN, split_by_words
 from benchmark.batch import Batch, Stream
 from benchmark.errors import UserError
-from benchmark.model import Dims
+from benchmark.task import Dims
 
-DIMS = Dims(text=4, audio=3, vision=2)
+DIMS = Dims({"text": 4, "audio": 3, "vision": 2})
 SIZES = {"projection": 5, "cell": 4, "hidden": 6, "dropout": 0.0, "words": 5}
 
 
@@ -23,9 +23,11 @@ def make_stream(lengths: list[int], steps: int, width: int, seed: int = 0) -> St
 
 def make_batch() -> Batch:
     return Batch(
-        make_stream([5, 2, 4], 5, 4),
-        make_stream([11, 9, 0], 11, 3, seed=1),
-        make_stream([3, 7, 7], 7, 2, seed=2),
+        {
+            "text": make_stream([5, 2, 4], 5, 4),
+            "audio": make_stream([11, 9, 0], 11, 3, seed=1),
+            "vision": make_stream([3, 7, 7], 7, 2, seed=2),
+        },
         torch.tensor([1.0, -2.0, 0.5]),
         torch.arange(3),
     )

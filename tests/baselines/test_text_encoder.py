@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from baselines.layers.text import FINE_TUNING
+from baselines.layers.text import FINE_TUNING, TextEncoder
 from benchmark.config import PROTOCOLS
 from benchmark.conformance.promises import CHECKS
 from benchmark.conformance.tiny_data import tiny_batch, tiny_dims
+from benchmark.model import Model
 from benchmark.registry import ModelEntry, get_model, list_models
 from benchmark.settings import RECIPE, RECIPES
+from benchmark.task import Dims
 from benchmark.training.predict import predict_batch
 
 ENTRIES = [entry for entry in list_models() if "text_encoder" in entry.parameters]
@@ -28,8 +30,25 @@ def test_auto_reads_features_and_without_any_the_tokens(entry: ModelEntry) -> No
     batch, other = tiny_batch(dims), tiny_batch(dims, seed=1)
     other_words = replace(batch, token_ids=other.token_ids, token_words=other.token_words)
     assert torch.equal(predict_batch(model, batch), predict_batch(model, other_words))
-    words_only = replace(dims, text=0)
+    words_only = replace(dims, widths={**dims.widths, "text": 0})
     assert entry.cls(words_only, **entry.smoke).text_input == "tokens"
+
+
+def test_a_model_may_say_by_itself_which_text_it_reads() -> None:
+    class Declares(Model):
+        text_input = "tokens"
+
+    class Sets(Model):
+        def __init__(self, dims: Dims, text_input: str):
+            super().__init__()
+            self.text_input = text_input
+            self.encoder = TextEncoder(dims, "scratch")
+
+    dims = Dims({"text": 7, "audio": 5, "vision": 9}, vocabulary=20)
+    assert (Declares.text_input, Declares().text_input) == ("tokens", "tokens")
+    assert (Model.text_input, Model().text_input, Sets.text_input) == ("features",) * 3
+    for said in ("features", "tokens"):
+        assert Sets(dims, said).text_input == said
 
 
 @pytest.mark.parametrize("promise", ["padding", "neighbours", "missing", "gradients", "capture"])

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from baselines.layers.gru import MaskedGRU
 from baselines.tfr_net import TFRNet, unknown_token_of
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.conformance.tiny_data import (
     START,
     VOCABULARY,
@@ -20,6 +20,7 @@ from benchmark.conformance.tiny_data import (
 )
 from benchmark.errors import UserError
 from benchmark.registry import get_model
+from benchmark.task import MODALITIES
 from benchmark.training.predict import predict_batch
 
 SAMPLES = 12

@@ -7,11 +7,10 @@ from baselines.layers.ulgm import LabelGenerator, head_losses
 from baselines.self_mm import SelfMM
 from benchmark.conformance.tiny_data import tiny_batch, tiny_batches
 from benchmark.errors import UserError
-from benchmark.model import Dims
-from benchmark.task import multiclass, regression
+from benchmark.task import Dims, multiclass, regression
 
 WIDTHS = {"fusion": 3, "audio": 2}
-DIMS = Dims(text=7, audio=5, vision=9)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9})
 
 
 def _generate(label: torch.Tensor, low: float, high: float, **options: bool) -> LabelGenerator:
@@ -76,7 +75,9 @@ def test_unimodal_losses_are_weighted_by_the_distance_of_the_labels() -> None:
 
 def test_classes_are_refused() -> None:
     with pytest.raises(UserError, match="multiclass"):
-        SelfMM(Dims(7, 5, 9, outputs=3, task=multiclass("a", "b", "c")))
+        SelfMM(
+            Dims({"text": 7, "audio": 5, "vision": 9}, outputs=3, task=multiclass("a", "b", "c"))
+        )
 
 
 def test_memories_are_not_saved() -> None:

@@ -1,7 +1,6 @@
 """What a batch hands out: sealed for prediction, centred for training."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +12,7 @@ from benchmark.task import regression
 
 STREAM = Stream(torch.ones(4, 3, 2), torch.ones(4, 3, dtype=torch.bool))
 BATCH = Batch(
-    STREAM,
-    STREAM,
-    STREAM,
+    {"text": STREAM, "audio": STREAM, "vision": STREAM},
     torch.arange(4.0),
     torch.arange(4),
     unimodal_labels={"text": torch.arange(4.0)},
@@ -46,7 +43,7 @@ def test_a_seal_tells_shape_type_and_device_and_travels_with_the_batch() -> None
     assert sealed.label.shape == (4,)
     assert sealed.label.dtype == torch.float32
     assert sealed.index.device == torch.device("cpu")
-    part = replace(sealed, audio=STREAM).select(torch.tensor([0, 2])).without("text")
+    part = sealed.with_stream("audio", STREAM).select(torch.tensor([0, 2])).without("text")
     assert isinstance(part.label, Sealed)
     assert part.index.shape == (2,)
 

@@ -10,7 +10,7 @@ from benchmark import plugins
 from benchmark.batch import Batch
 from benchmark.conformance.promises import CHECKS, run_checks
 from benchmark.errors import UserError
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.registry import (
     ModelEntry,
     create_model,
@@ -21,7 +21,7 @@ from benchmark.registry import (
     register_evaluation,
     register_model,
 )
-from benchmark.task import multiclass
+from benchmark.task import Dims, multiclass
 
 GUIDE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
 PLUGIN = """
@@ -89,7 +89,7 @@ def test_a_model_of_a_broken_file_says_why() -> None:
 def test_create_model_takes_settings_of_the_constructor_only() -> None:
     register_model("tiny")(Tiny)
     task = multiclass("no", "yes")
-    dims = Dims(3, 4, 5, outputs=2, task=task)
+    dims = Dims({"text": 3, "audio": 4, "vision": 5}, outputs=2, task=task)
     model = create_model("tiny", dims, hidden=3)
     assert isinstance(model, Tiny)
     assert (model.hidden, model.dropout, model.task) == (3, 0.1, task)

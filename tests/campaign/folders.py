@@ -633,13 +633,12 @@ def _write_native(folder: Path, *, classes: bool = False) -> None:
             for name, split in splits.items()
         }
     splits = {
-        name: replace(
-            split,
-            extra={"poster": Sequences(np.ones((len(split), 1, 2), np.float32),
-                                       np.ones(len(split), np.int64))},
+        name: split.with_sequences(
+            "poster",
+            Sequences(np.ones((len(split), 1, 2), np.float32), np.ones(len(split), np.int64)),
         )
         for name, split in splits.items()
-    }  # fmt: skip
+    }
     write_dataset(folder, name="own", task=task, splits=splits, vocabulary=made.vocabulary,
                   encoder="synthetic", licence="none")  # fmt: skip
 

@@ -24,11 +24,11 @@ from benchmark.records.store import (
     write_record,
 )
 from benchmark.task import Task
-from leaderboard import restore as restoring
 from leaderboard.build import build_tables
-from leaderboard.kept import BULK, HEAD, LINES, RESULTS, digest_values, keep
+from leaderboard.kept import restore as restoring
+from leaderboard.kept.keep import BULK, HEAD, LINES, RESULTS, digest_values, keep
+from leaderboard.kept.restore import restore
 from leaderboard.plots.confusion import confusion
-from leaderboard.restore import restore
 from tests.leaderboard.test_pages import script
 from tests.table_records import cost_record, lost_record, measured, score_record
 

@@ -6,11 +6,10 @@ import torch
 from benchmark.batch import Stream
 from benchmark.conformance.tiny_data import steps, tiny_batch, tiny_batches
 from benchmark.errors import UserError
-from benchmark.model import Dims
-from benchmark.task import multiclass
+from benchmark.task import Dims, multiclass
 from methods.interactive_attention import InteractiveAttention, attend
 
-DIMS = Dims(text=7, audio=5, vision=9)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9})
 SMALL = {"width": 6, "audio_hidden": 4, "vision_hidden": 5}
 
 
@@ -71,13 +70,13 @@ def test_own_values_need_one_length() -> None:
     model = InteractiveAttention(DIMS, **SMALL, value="self").eval()
     batch = tiny_batch(DIMS)
     for name in ("audio", "vision"):
-        stream = batch.stream(name)
+        stream = batch.modalities[name]
         batch = batch.with_stream(name, Stream(stream.values[:, :6], stream.mask[:, :6]))
     assert model(batch).prediction.isfinite().all()
 
 
 def test_one_task_alone_takes_classes_and_has_no_auxiliary_head() -> None:
-    dims = Dims(7, 5, 9, outputs=3, task=multiclass("a", "b", "c"))
+    dims = Dims({"text": 7, "audio": 5, "vision": 9}, outputs=3, task=multiclass("a", "b", "c"))
     with pytest.raises(UserError, match="multiclass"):
         InteractiveAttention(dims, **SMALL)
     model = InteractiveAttention(dims, **SMALL, multitask=False)

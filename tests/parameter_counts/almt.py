@@ -1,13 +1,16 @@
 """Verified sizes of ALMT beside its language model."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 DEEP = {"fusion_depth": 4}
-MOSI = Dims(768, 5, 20, lengths={"text": 50, "audio": 375, "vision": 500})
-MOSEI = Dims(768, 74, 35, lengths={"text": 50, "audio": 500, "vision": 500})
+MOSI = Dims(
+    {"text": 768, "audio": 5, "vision": 20}, lengths={"text": 50, "audio": 375, "vision": 500}
+)
+MOSEI = Dims(
+    {"text": 768, "audio": 74, "vision": 35}, lengths={"text": 50, "audio": 500, "vision": 500}
+)
 SIMS = Dims(
-    *(768, 33, 709),
+    {"text": 768, "audio": 33, "vision": 709},
     task=regression(-1, 1),
     lengths={"text": 39, "audio": 400, "vision": 55},
 )

@@ -1,10 +1,18 @@
 """Verified parameter counts of GraphCAGE, and of MORAH, which adds none."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
-MOSI = Dims(300, 5, 20, lengths={"text": 50, "audio": 375, "vision": 500})
-MOSEI = Dims(300, 74, 35, lengths={"text": 50, "audio": 500, "vision": 500})
-IEMOCAP = Dims(300, 74, 35, outputs=8, lengths={"text": 20, "audio": 400, "vision": 500})
+MOSI = Dims(
+    {"text": 300, "audio": 5, "vision": 20}, lengths={"text": 50, "audio": 375, "vision": 500}
+)
+MOSEI = Dims(
+    {"text": 300, "audio": 74, "vision": 35}, lengths={"text": 50, "audio": 500, "vision": 500}
+)
+IEMOCAP = Dims(
+    {"text": 300, "audio": 74, "vision": 35},
+    outputs=8,
+    lengths={"text": 20, "audio": 400, "vision": 500},
+)
 
 COUNTS = [
     ("README MOSI", "graph-cage", MOSI, {}, 35_929_491, "total"),

@@ -1,6 +1,6 @@
 """Verified parameter counts of Graph-MFN."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 NAMES = (
     *("hidden_text", "hidden_audio", "hidden_vision", "memory", "node"),
@@ -27,7 +27,28 @@ MOSEI_COUNT = 675_792 + _unregistered(64, 16, 64, 128)
 SIMS_COUNT = 2_724_860 + _unregistered(256, 32, 256, 128)
 
 COUNTS = [
-    ("MMSA MOSI", "graph-mfn", Dims(768, 5, 20), MOSI, MOSI_COUNT, "total"),
-    ("MMSA MOSEI", "graph-mfn", Dims(768, 74, 35), MOSEI, MOSEI_COUNT, "total"),
-    ("MMSA SIMS", "graph-mfn", Dims(768, 33, 709), SIMS, SIMS_COUNT, "total"),
+    (
+        "MMSA MOSI",
+        "graph-mfn",
+        Dims({"text": 768, "audio": 5, "vision": 20}),
+        MOSI,
+        MOSI_COUNT,
+        "total",
+    ),
+    (
+        "MMSA MOSEI",
+        "graph-mfn",
+        Dims({"text": 768, "audio": 74, "vision": 35}),
+        MOSEI,
+        MOSEI_COUNT,
+        "total",
+    ),
+    (
+        "MMSA SIMS",
+        "graph-mfn",
+        Dims({"text": 768, "audio": 33, "vision": 709}),
+        SIMS,
+        SIMS_COUNT,
+        "total",
+    ),
 ]

@@ -1,7 +1,6 @@
 """Verified sizes of LMF."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 ORIG = {
     "audio_hidden": 4,
@@ -19,8 +18,22 @@ MOSI = {
 }
 SIMS = {**MOSI, "text_hidden": 64, "vision_hidden": 64, "text_outputs": 32, "rank": 4}
 COUNTS = [
-    ("authors", "lmf", Dims(300, 5, 20), ORIG, 229_763, "total"),
-    ("mosi", "lmf", Dims(768, 5, 20), MOSI, 505_071, "total"),
-    ("mosei", "lmf", Dims(768, 74, 35), {**MOSI, "rank": 4}, 508_475, "total"),
-    ("sims", "lmf", Dims(768, 33, 709, task=regression(-1, 1)), SIMS, 272_381, "total"),
+    ("authors", "lmf", Dims({"text": 300, "audio": 5, "vision": 20}), ORIG, 229_763, "total"),
+    ("mosi", "lmf", Dims({"text": 768, "audio": 5, "vision": 20}), MOSI, 505_071, "total"),
+    (
+        "mosei",
+        "lmf",
+        Dims({"text": 768, "audio": 74, "vision": 35}),
+        {**MOSI, "rank": 4},
+        508_475,
+        "total",
+    ),
+    (
+        "sims",
+        "lmf",
+        Dims({"text": 768, "audio": 33, "vision": 709}, task=regression(-1, 1)),
+        SIMS,
+        272_381,
+        "total",
+    ),
 ]

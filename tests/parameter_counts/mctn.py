@@ -1,8 +1,15 @@
 """Sizes of MCTN, from its formula."""
 
-from benchmark.model import Dims
+from benchmark.task import Dims
 
 COUNTS = [
-    ("bimodal", "mctn", Dims(300, 34, 47), {"targets": "vision"}, 112_047, "total"),
-    ("trimodal", "mctn", Dims(300, 34, 47), {}, 147_100, "total"),
+    (
+        "bimodal",
+        "mctn",
+        Dims({"text": 300, "audio": 34, "vision": 47}),
+        {"targets": "vision"},
+        112_047,
+        "total",
+    ),
+    ("trimodal", "mctn", Dims({"text": 300, "audio": 34, "vision": 47}), {}, 147_100, "total"),
 ]

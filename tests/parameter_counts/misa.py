@@ -1,7 +1,6 @@
 """Verified sizes of MISA beside its language model, without what the references never use."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 SETTINGS = {"text_pooling": "mean", "variant": "mmsa"}
 ORIG = {"text_pooling": "mean"}
@@ -10,16 +9,44 @@ MMSA_UNUSED = DISCRIMINATOR + 2 * 2 * 768  # and a LayerNorm for a recurrent tex
 ORIG_UNUSED = DISCRIMINATOR + 2 * 2 * 300
 
 COUNTS = [
-    ("mosi", "misa", Dims(768, 5, 20), SETTINGS, 1_138_033 - MMSA_UNUSED, "rest"),
-    ("mosei", "misa", Dims(768, 74, 35), SETTINGS, 1_435_105 - MMSA_UNUSED, "rest"),
+    (
+        "mosi",
+        "misa",
+        Dims({"text": 768, "audio": 5, "vision": 20}),
+        SETTINGS,
+        1_138_033 - MMSA_UNUSED,
+        "rest",
+    ),
+    (
+        "mosei",
+        "misa",
+        Dims({"text": 768, "audio": 74, "vision": 35}),
+        SETTINGS,
+        1_435_105 - MMSA_UNUSED,
+        "rest",
+    ),
     (
         "sims",
         "misa",
-        Dims(768, 33, 709, task=regression(-1, 1)),
+        Dims({"text": 768, "audio": 33, "vision": 709}, task=regression(-1, 1)),
         SETTINGS,
         21_664_749 - MMSA_UNUSED,
         "rest",
     ),
-    ("mosi orig", "misa", Dims(768, 74, 47), ORIG, 1_479_169 - ORIG_UNUSED, "rest"),
-    ("mosei orig", "misa", Dims(768, 74, 35), ORIG, 1_433_233 - ORIG_UNUSED, "rest"),
+    (
+        "mosi orig",
+        "misa",
+        Dims({"text": 768, "audio": 74, "vision": 47}),
+        ORIG,
+        1_479_169 - ORIG_UNUSED,
+        "rest",
+    ),
+    (
+        "mosei orig",
+        "misa",
+        Dims({"text": 768, "audio": 74, "vision": 35}),
+        ORIG,
+        1_433_233 - ORIG_UNUSED,
+        "rest",
+    ),
 ]

@@ -1,11 +1,17 @@
 """Verified sizes of Self-MM beside its language model."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 SIMS = {"vision_lstm": 64, "text_width": 64}
 COUNTS = [
-    ("mosi", "self-mm", Dims(768, 5, 20), {}, 159_332, "rest"),
-    ("mosei", "self-mm", Dims(768, 74, 35), {}, 165_668, "rest"),
-    ("sims", "self-mm", Dims(768, 33, 709, task=regression(-1, 1)), SIMS, 381_380, "rest"),
+    ("mosi", "self-mm", Dims({"text": 768, "audio": 5, "vision": 20}), {}, 159_332, "rest"),
+    ("mosei", "self-mm", Dims({"text": 768, "audio": 74, "vision": 35}), {}, 165_668, "rest"),
+    (
+        "sims",
+        "self-mm",
+        Dims({"text": 768, "audio": 33, "vision": 709}, task=regression(-1, 1)),
+        SIMS,
+        381_380,
+        "rest",
+    ),
 ]

@@ -1,7 +1,6 @@
 """Verified sizes of TFN."""
 
-from benchmark.model import Dims
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 
 ORIG = {
     "audio_hidden": 4,
@@ -20,8 +19,15 @@ MOSI = {
 MOSEI = {**MOSI, "audio_hidden": 16, "text_outputs": 128, "fusion_hidden": 16}
 SIMS = {**MOSI, "text_outputs": 256, "fusion_hidden": 32}
 COUNTS = [
-    ("authors", "tfn", Dims(300, 5, 20), ORIG, 407_331, "total"),
-    ("mosi", "tfn", Dims(768, 5, 20), MOSI, 9_497_043, "total"),
-    ("mosei", "tfn", Dims(768, 74, 35), MOSEI, 5_042_539, "total"),
-    ("sims", "tfn", Dims(768, 33, 709, task=regression(-1, 1)), SIMS, 35_632_077, "total"),
+    ("authors", "tfn", Dims({"text": 300, "audio": 5, "vision": 20}), ORIG, 407_331, "total"),
+    ("mosi", "tfn", Dims({"text": 768, "audio": 5, "vision": 20}), MOSI, 9_497_043, "total"),
+    ("mosei", "tfn", Dims({"text": 768, "audio": 74, "vision": 35}), MOSEI, 5_042_539, "total"),
+    (
+        "sims",
+        "tfn",
+        Dims({"text": 768, "audio": 33, "vision": 709}, task=regression(-1, 1)),
+        SIMS,
+        35_632_077,
+        "total",
+    ),
 ]

@@ -2,9 +2,9 @@
 
 import torch
 
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
+from benchmark.batch import Batch, Stream
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import linear
 
@@ -30,7 +30,7 @@ def almt(fixture: Fixture) -> Result:
     sizes = fixture.configuration
     model = create_model(
         "almt",
-        Dims(**sizes["width"], lengths=sizes["time"]),
+        Dims(sizes["width"], lengths=sizes["time"]),
         text_encoder="features",
         variant="mmsa",
         **{ours: sizes[theirs] for ours, theirs in SETTINGS.items()},
@@ -44,7 +44,7 @@ def almt(fixture: Fixture) -> Result:
         mask = steps < lengths.unsqueeze(1) if name == "text" else steps >= 0
         streams[name] = Stream(values, mask)
     label = fixture.input("label")
-    batch = Batch(**streams, label=label, index=torch.arange(len(label)))
+    batch = Batch(streams, label=label, index=torch.arange(len(label)))
     output = model(batch)
     outputs = {"prediction": output.prediction, **output.features}
     return Result(model, outputs, {"task": model.loss(output, batch)}, parameters, inputs)

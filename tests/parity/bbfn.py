@@ -3,9 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import dims_of, linear
 
@@ -35,7 +36,7 @@ def orig(fixture: Fixture) -> Result:
     ).eval()
     parameters = load_weights(model, fixture, _names(model, sizes["layers"]))
     batch = _batch(fixture)
-    output = model.fuse({name: batch.stream(name) for name in MODALITIES})
+    output = model.fuse({name: batch.modalities[name] for name in MODALITIES})
     logits = model.domain_logits(output)
     outputs = {
         "prediction": output.prediction,
@@ -59,8 +60,7 @@ def _batch(fixture: Fixture) -> Batch:
         name: Stream(F.pad(fixture.input(name), (0, 0, 1, 1)), mask) for name in ("audio", "vision")
     }
     return Batch(
-        text=Stream(fixture.input("bert_hidden"), mask),
-        **partners,
+        {"text": Stream(fixture.input("bert_hidden"), mask), **partners},
         label=label,
         index=torch.arange(len(label)),
     )

@@ -4,8 +4,8 @@ import torch
 from transformers import BertConfig, BertModel
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims
 from benchmark.registry import create_model
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import linear
 
@@ -18,7 +18,7 @@ def cenet(fixture: Fixture) -> Result:
     sizes = fixture.configuration
     model = create_model(
         "cenet",
-        Dims(**sizes["width"], vocabulary=sizes["vocabulary"]),
+        Dims(sizes["width"], vocabulary=sizes["vocabulary"]),
         text_encoder="scratch",
         encoder_hidden=sizes["width"]["text"],
         encoder_layers=sizes["layers"],
@@ -40,7 +40,7 @@ def cenet(fixture: Fixture) -> Result:
     batch = _batch(fixture)
     output = model(batch)
     outputs = {"prediction": output.prediction, **output.features}
-    inputs = {name: batch.stream(name).values for name in STREAMS}
+    inputs = {name: batch.modalities[name].values for name in STREAMS}
     for name in fixture.arrays:
         weight = name.removeprefix("grad/")
         if weight.startswith("bert.pooler") or any(part in weight for part in UNUSED):
@@ -58,8 +58,7 @@ def _batch(fixture: Fixture) -> Batch:
     text = Stream(torch.zeros(*mask.shape, fixture.configuration["width"]["text"]), mask)
     label = fixture.input("label")
     return Batch(
-        text=text,
-        **streams,
+        {"text": text, **streams},
         label=label,
         index=torch.arange(len(label)),
         token_ids=ids.long(),

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from baselines.graph_cage import GraphCAGE
 from baselines.layers.graph_capsules import GraphCapsules
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter
 from tests.parity.mult import LETTERS, encoder
 from tests.parity.sequences import full_batch, linear, stored_inputs
@@ -28,7 +29,7 @@ def orig(fixture: Fixture) -> Result:
 def dims_of(fixture: Fixture) -> Dims:
     configuration = fixture.configuration
     return Dims(
-        **configuration["width"],
+        configuration["width"],
         outputs=configuration["outputs"],
         lengths=configuration["time"],
     )

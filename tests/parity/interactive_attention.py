@@ -3,9 +3,10 @@
 import torch
 
 from baselines.layers.ulgm import FUSION, HEADS
-from benchmark.batch import MODALITIES, Batch, Stream
+from benchmark.batch import Batch, Stream
 from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES
 from methods.interactive_attention import attend
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.self_mm import Samples
@@ -53,7 +54,7 @@ def _batch(fixture: Fixture) -> Batch:
         values, lengths = fixture.input(stored), fixture.input(f"{name}_lengths")
         streams[name] = Stream(values, torch.arange(values.shape[1]) < lengths.unsqueeze(1))
     label = fixture.input("label")
-    return Batch(**streams, label=label, index=torch.arange(len(label)))
+    return Batch(streams, label=label, index=torch.arange(len(label)))
 
 
 def _attention(model: Model, batch: Batch) -> dict[str, torch.Tensor]:

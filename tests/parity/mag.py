@@ -7,8 +7,9 @@ from transformers import BertConfig, BertModel, XLNetConfig, XLNetModel
 
 from baselines.layers.mag import AdaptationGate
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model
+from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 
 GATE = {
@@ -105,7 +106,10 @@ def _create(name: str, fixture: Fixture, **settings: Any) -> Model:
     width = sizes["width"]
     return create_model(
         name,
-        Dims(width["text"], width["audio"], width["vision"], vocabulary=sizes["vocabulary"]),
+        Dims(
+            {"text": width["text"], "audio": width["audio"], "vision": width["vision"]},
+            vocabulary=sizes["vocabulary"],
+        ),
         text_encoder="scratch",
         encoder_hidden=width["text"],
         encoder_layers=sizes["layers"],
@@ -124,7 +128,7 @@ def _run(model: Model, fixture: Fixture, names: dict[str, str]) -> Result:
     model.eval()
     output = model(batch)
     outputs = {"prediction": output.prediction, "gate": output.features["gate"]}
-    inputs = {name: batch.stream(name).values for name in ("audio", "vision")}
+    inputs = {name: batch.modalities[name].values for name in ("audio", "vision")}
     return Result(model, outputs, {"task": model.loss(output, batch)}, parameters, inputs)
 
 
@@ -135,9 +139,11 @@ def _batch(fixture: Fixture) -> Batch:
     label = fixture.input("label")
     words = torch.arange(mask.shape[1]).expand_as(mask)
     return Batch(
-        text=Stream(torch.zeros(*mask.shape, fixture.configuration["width"]["text"]), mask),
-        audio=Stream(fixture.input("audio"), mask),
-        vision=Stream(fixture.input("vision"), mask),
+        {
+            "text": Stream(torch.zeros(*mask.shape, fixture.configuration["width"]["text"]), mask),
+            "audio": Stream(fixture.input("audio"), mask),
+            "vision": Stream(fixture.input("vision"), mask),
+        },
         label=label,
         index=torch.arange(len(label)),
         token_ids=ids.long(),

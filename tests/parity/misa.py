@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims
 from benchmark.registry import create_model
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import LSTM_WEIGHTS, linear
 
@@ -33,7 +33,7 @@ def _run(
     sizes = fixture.configuration
     model = create_model(
         "misa",
-        Dims(**sizes["width"]),
+        Dims(sizes["width"]),
         text_pooling="mean",
         hidden=sizes["hidden"],
         similarity="moments" if sizes["cmd"] else "adversarial",
@@ -57,7 +57,7 @@ def _run(
         "task": model.loss(output, batch),
     }
     inputs = {"bert_hidden": batch.text.values}
-    inputs |= {name: batch.stream(name).values for name in ("audio", "vision")}
+    inputs |= {name: batch.modalities[name].values for name in ("audio", "vision")}
     outputs = {"prediction": output.prediction, **output.features, **rebuilt}
     return Result(model, outputs, losses, parameters, inputs)
 
@@ -70,9 +70,11 @@ def _batch(fixture: Fixture, text: Tensor, lengths: Tensor | None) -> Batch:
 
     label = fixture.input("label")
     return Batch(
-        text=Stream(fixture.input("bert_hidden"), text),
-        audio=stream("audio"),
-        vision=stream("vision"),
+        {
+            "text": Stream(fixture.input("bert_hidden"), text),
+            "audio": stream("audio"),
+            "vision": stream("vision"),
+        },
         label=label,
         index=torch.arange(len(label)),
     )

@@ -4,8 +4,8 @@ import torch
 
 from benchmark.batch import Batch, Stream
 from benchmark.conformance.tiny_data import tiny_batches
-from benchmark.model import Dims
 from benchmark.registry import create_model
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import LSTM_WEIGHTS, linear
 
@@ -29,7 +29,7 @@ def _run(fixture: Fixture, prefix: str) -> Result:
     memory = {pair: [fixture.input(f"memory_{pair}_{sign}") for sign in SIGNS] for pair in pairs}
     model = create_model(
         "mmim",
-        Dims(**sizes["width"]),
+        Dims(sizes["width"]),
         text_pooling="first",
         bidirectional=sizes["bidirectional"],
         width=sizes["fusion"],
@@ -67,7 +67,7 @@ def _run(fixture: Fixture, prefix: str) -> Result:
     losses |= {"nce": terms["contrast"], "prediction": terms["task"]}
     losses["task"] = model.loss(output, batch)
     inputs = {"bert_hidden": batch.text.values}
-    inputs |= {name: batch.stream(name).values for name in STREAMS}
+    inputs |= {name: batch.modalities[name].values for name in STREAMS}
     return Result(model, outputs, losses, parameters, inputs)
 
 
@@ -80,9 +80,11 @@ def _batch(fixture: Fixture) -> Batch:
 
     label = fixture.input("label")
     return Batch(
-        text=Stream(text, torch.ones(text.shape[:2], dtype=torch.bool)),
-        audio=stream("audio"),
-        vision=stream("vision"),
+        {
+            "text": Stream(text, torch.ones(text.shape[:2], dtype=torch.bool)),
+            "audio": stream("audio"),
+            "vision": stream("vision"),
+        },
         label=label,
         index=torch.arange(len(label)),
     )

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 
 from baselines.mult import MulT
-from benchmark.batch import MODALITIES
+from benchmark.task import MODALITIES
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import dims_of, full_batch, linear, stored_inputs
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from baselines.raven import RAVEN
 from benchmark.batch import Stream
-from benchmark.model import Dims
+from benchmark.task import Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.sequences import LSTM_WEIGHTS, linear, stored_inputs
 
@@ -26,7 +26,7 @@ def attached(fixture: Fixture) -> Result:
 def run(fixture: Fixture, variant: str) -> Result:
     configuration = fixture.configuration
     model = RAVEN(
-        Dims(**configuration["width"]),
+        Dims(configuration["width"]),
         projection=configuration["norm"],
         cell=configuration["cell"],
         hidden=configuration["lstm"],

@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor
 
-from baselines.layers.ulgm import FUSION, LabelGenerator, head_losses
-from baselines.self_mm import HEADS
+from baselines.layers.ulgm import FUSION, HEADS, LabelGenerator, head_losses
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims
 from benchmark.registry import create_model
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 
 STREAMS = ("audio", "vision")
@@ -32,7 +30,7 @@ def self_mm(fixture: Fixture) -> Result:
     width = sizes["width"]
     model = create_model(
         "self-mm",
-        Dims(width["text"], width["audio"], width["vision"]),
+        Dims({"text": width["text"], "audio": width["audio"], "vision": width["vision"]}),
         text_pooling="first",
         **{f"{name}_lstm": sizes["lstm"][name] for name in STREAMS},
         **{f"{name}_out": sizes["out"][name] for name in STREAMS},
@@ -53,7 +51,7 @@ def self_mm(fixture: Fixture) -> Result:
     }
     losses["task"] = model.loss(output, batch)
     inputs = {"bert_hidden": batch.text.values}
-    inputs |= {name: batch.stream(name).values for name in STREAMS}
+    inputs |= {name: batch.modalities[name].values for name in STREAMS}
     return Result(model, outputs, losses, parameters, inputs)
 
 
@@ -101,9 +99,11 @@ def _batch(fixture: Fixture, aligned: bool) -> Batch:
 
     label = fixture.input("label")
     return Batch(
-        text=Stream(fixture.input("bert_hidden"), tokens),
-        audio=stream("audio"),
-        vision=stream("vision"),
+        {
+            "text": Stream(fixture.input("bert_hidden"), tokens),
+            "audio": stream("audio"),
+            "vision": stream("vision"),
+        },
         label=label,
         index=torch.arange(len(label)),
     )
@@ -111,7 +111,9 @@ def _batch(fixture: Fixture, aligned: bool) -> Batch:
 
 def _labels_only(label: Tensor) -> Batch:
     nothing = Stream(torch.zeros(len(label), 1, 1), torch.zeros(len(label), 1, dtype=torch.bool))
-    return Batch(nothing, nothing, nothing, label, torch.arange(len(label)))
+    return Batch(
+        {"text": nothing, "audio": nothing, "vision": nothing}, label, torch.arange(len(label))
+    )
 
 
 def _names() -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import torch
 
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
+from benchmark.batch import Batch, Stream
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture
 
 LSTM_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -16,12 +16,12 @@ def full_batch(fixture: Fixture) -> Batch:
         values = fixture.input(name)
         streams[name] = Stream(values, torch.ones(values.shape[:2], dtype=torch.bool))
     label = fixture.input("label")
-    return Batch(**streams, label=label, index=torch.arange(len(label)))
+    return Batch(streams, label=label, index=torch.arange(len(label)))
 
 
 def dims_of(fixture: Fixture) -> Dims:
     configuration = fixture.configuration
-    return Dims(**configuration["width"], outputs=configuration.get("outputs", 1))
+    return Dims(configuration["width"], outputs=configuration.get("outputs", 1))
 
 
 def stored_inputs(fixture: Fixture) -> dict[str, torch.Tensor]:

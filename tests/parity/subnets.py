@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from benchmark.batch import Batch, Stream
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.registry import create_model
-from benchmark.task import multilabel, regression
+from benchmark.task import Dims, multilabel, regression
 from tests.parity.harness import Fixture, Result, load_weights
 
 Feature = str | Callable[[Model, Output], Tensor]
@@ -109,7 +109,7 @@ def _dims(configuration: Mapping[str, Any]) -> Dims:
         if outputs == 1
         else multilabel(*(f"output {place}" for place in range(outputs)))
     )
-    return Dims(**configuration["width"], outputs=outputs, task=task)
+    return Dims(configuration["width"], outputs=outputs, task=task)
 
 
 def _result(
@@ -147,4 +147,8 @@ def _batch(fixture: Fixture) -> Batch:
         return Stream(values, torch.ones(values.shape[:2], dtype=torch.bool))
 
     label = fixture.input("label")
-    return Batch(stream("text"), stream("audio"), stream("vision"), label, torch.arange(len(label)))
+    return Batch(
+        {"text": stream("text"), "audio": stream("audio"), "vision": stream("vision")},
+        label,
+        torch.arange(len(label)),
+    )

@@ -2,10 +2,10 @@
 
 import torch
 
-from baselines.self_mm import HEADS
-from benchmark.batch import MODALITIES, Batch, Stream
-from benchmark.model import Dims
+from baselines.layers.ulgm import HEADS
+from benchmark.batch import Batch, Stream
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.mult import LETTERS, encoder
 from tests.parity.sequences import LSTM_WEIGHTS, linear
@@ -17,7 +17,7 @@ def tetfn(fixture: Fixture) -> Result:
     kernels = sizes["kernels"]
     model = create_model(
         "tetfn",
-        Dims(**sizes["width"]),
+        Dims(sizes["width"]),
         text_encoder="features",
         width=sizes["d"],
         heads=sizes["heads"],
@@ -59,7 +59,7 @@ def _batch(fixture: Fixture) -> Batch:
     mask = torch.arange(text.values.shape[1]) < lengths.unsqueeze(1)
     streams["text"] = Stream(text.values, mask)
     label = fixture.input("label")
-    return Batch(**streams, label=label, index=torch.arange(len(label)))
+    return Batch(streams, label=label, index=torch.arange(len(label)))
 
 
 def _names(model: torch.nn.Module) -> dict[str, str]:

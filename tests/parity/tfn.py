@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from benchmark.batch import MODALITIES
 from benchmark.model import Model, Output
+from benchmark.task import MODALITIES
 from tests.parity.harness import Fixture, Result, adapter
 from tests.parity.subnets import HEAD, run
 

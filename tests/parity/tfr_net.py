@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from baselines.tfr_net import NO_DROPOUT, sources
-from benchmark.batch import MODALITIES, Stream
-from benchmark.model import Dims, Model
+from benchmark.batch import Stream
+from benchmark.model import Model
 from benchmark.registry import create_model
+from benchmark.task import MODALITIES, Dims
 from tests.parity.harness import Fixture, Result, adapter, load_weights
 from tests.parity.mult import LETTERS, encoder
 from tests.parity.sequences import linear
@@ -24,7 +25,10 @@ def mmsa(fixture: Fixture) -> Result:
     width, kernels = sizes["width"], dict(zip(MODALITIES, sizes["kernels"], strict=True))
     model = create_model(
         "tfr-net",
-        Dims(width["text"], width["audio"], width["vision"], lengths=sizes["time"]),
+        Dims(
+            {"text": width["text"], "audio": width["audio"], "vision": width["vision"]},
+            lengths=sizes["time"],
+        ),
         variant="mmsa",
         width=sizes["d"],
         heads=sizes["heads"],

@@ -13,13 +13,13 @@ from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens, Vocabu
 from benchmark.errors import UserError
 from benchmark.evaluation import EvaluationContext
 from benchmark.metrics import evaluate_metrics
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.records.measurements import Robustness
-from benchmark.task import multiclass, multilabel, regression
+from benchmark.task import MODALITIES, Dims, multiclass, multilabel, regression
 from benchmark.training.predict import predict
 from robustness.corruptions import CORRUPTIONS, Corruption, corrupt, fingerprint
 from robustness.evaluation import prior_prediction, robustness
-from robustness.promises import CHECKS, rows_of
+from robustness.promises import CHECKS
 from robustness.reliance import shapley
 from robustness.scores import (
     at_level,
@@ -70,9 +70,11 @@ def make_split(name, samples, seed, *, label=None):
         name=name,
         ids=np.array([f"{name}-{row}" for row in range(samples)]),
         label=label,
-        text=text,
-        audio=make_sequences(generator, samples, "audio", empty=1),
-        vision=make_sequences(generator, samples, "vision"),
+        modalities={
+            "text": text,
+            "audio": make_sequences(generator, samples, "audio", empty=1),
+            "vision": make_sequences(generator, samples, "vision"),
+        },
         tokens=make_tokens(generator, text),
         transcripts=np.array(["unused"] * samples),
     )
@@ -83,7 +85,7 @@ def make_dataset(train, test, task=None):
     return Dataset(
         name="tiny",
         task=task,
-        dims=Dims(**WIDTHS, outputs=task.outputs, task=task, vocabulary=20),
+        dims=Dims(WIDTHS, outputs=task.outputs, task=task, vocabulary=20),
         train=train,
         valid=train,
         open_test=lambda: test,
@@ -121,7 +123,7 @@ def in_place(split, level, dataset, noise_seed):
 
 
 def survivors(split, level, dataset, noise_seed):
-    return rows_of(split, np.arange(len(split) - 1))
+    return split.select(np.arange(len(split) - 1))
 
 
 def unmasking(split, level, dataset, noise_seed):
@@ -156,7 +158,7 @@ def wrong_modality(split, level, dataset, noise_seed):
     ],
 )
 def test_check_catches_violator(apply, check, test_split, dataset, monkeypatch):
-    split = rows_of(test_split, np.arange(50))
+    split = test_split.select(np.arange(50))
     broken = Corruption("feat.gauss-broken", ("audio",), "", "", apply)
     monkeypatch.setitem(CORRUPTIONS, broken.name, broken)
     with pytest.raises(BrokenPromise, match=broken.name):
@@ -186,10 +188,10 @@ def test_read_only_memory_maps_are_enough(test_split, dataset, tmp_path):
     mapped = test_split
     for modality in WIDTHS:
         path = tmp_path / f"{modality}.npy"
-        np.save(path, test_split.sequences(modality).values)
+        np.save(path, test_split.modalities[modality].values)
         values = np.load(path, mmap_mode="r")
         mapped = mapped.with_sequences(
-            modality, Sequences(values, test_split.sequences(modality).lengths)
+            modality, Sequences(values, test_split.modalities[modality].lengths)
         )
     for name in CORRUPTIONS:
         expected = corrupt(test_split, name, 1, dataset=dataset, noise_seed=0)
@@ -226,7 +228,11 @@ def test_tokens_alone_or_features_alone_are_enough(test_split, dataset):
     assert np.array_equal(noisy.text.values, expected.text.values)
     empty = Sequences(np.zeros((400, 1, 0), np.float32), np.zeros(400, dtype=np.int64))
     noisy = corrupt(
-        replace(test_split, text=empty), "text.word_unk", 0.5, dataset=dataset, noise_seed=0
+        test_split.with_sequences("text", empty),
+        "text.word_unk",
+        0.5,
+        dataset=dataset,
+        noise_seed=0,
     )
     assert np.array_equal(noisy.tokens.ids, expected.tokens.ids)
 
@@ -244,7 +250,8 @@ def test_mix_is_made_of_the_single_types(test_split, dataset):
 
 def test_modalities_and_samples_have_noise_of_their_own(dataset):
     flat = Sequences(np.ones((50, 8, 5), np.float32), np.full(50, 8))
-    split = replace(make_split("test", 50, seed=3), audio=flat, vision=flat)
+    split = make_split("test", 50, seed=3)
+    split = split.with_sequences("audio", flat).with_sequences("vision", flat)
     noisy = corrupt(split, "time.drop", 0.5, dataset=dataset, noise_seed=0)
     assert not np.array_equal(noisy.audio.values, noisy.vision.values)
     assert len(np.unique(noisy.audio.values[:, :, 0], axis=0)) > 25
@@ -315,7 +322,7 @@ def test_golden_hash(name):
         "test",
         np.array(["one", "two", "three"]),
         np.zeros(3, np.float32),
-        *[sequences] * 3,
+        dict.fromkeys(MODALITIES, sequences),
         tokens=Tokens(ids, lengths, words),
     )
     noisy = corrupt(
@@ -406,7 +413,7 @@ class Pooled(Model):
         self.read = modalities
 
     def forward(self, batch):
-        return Output(sum(batch.stream(name).mean()[:, 0] for name in self.read))
+        return Output(sum(batch.modalities[name].mean()[:, 0] for name in self.read))
 
 
 def evaluate(model, dataset, *, noise_seeds=2):
@@ -497,7 +504,7 @@ def test_sweep_of_a_perfect_model(learnable):
 
 def test_order_of_the_test_split_changes_no_score(learnable):
     order = np.random.default_rng(0).permutation(80)
-    shuffled = rows_of(learnable.open_test(), order)
+    shuffled = learnable.open_test().select(order)
     _, first = evaluate(Pooled("text", "audio"), learnable)
     _, second = evaluate(Pooled("text", "audio"), replace(learnable, open_test=lambda: shuffled))
     assert score(first).mean_skill == pytest.approx(score(second).mean_skill, abs=1e-6)

@@ -124,14 +124,14 @@ class Pooled(Model):
 
     def forward(self, batch: Batch) -> Output:
         self.calls += 1
-        return Output(sum(batch.stream(name).mean()[:, 0] for name in self.modalities))
+        return Output(sum(batch.modalities[name].mean()[:, 0] for name in self.modalities))
 
 
 def with_more(name: str, samples: int, seed: int, *extra: str) -> Split:
     generator = np.random.default_rng(seed + 100)
     split = make_split(name, samples, seed)
     more = {one: make_sequences(generator, samples, "audio") for one in extra}
-    return replace(split, extra=more)
+    return replace(split, modalities={**split.modalities, **more})
 
 
 def labelled(split: Split, *modalities: str) -> Split:

@@ -19,7 +19,7 @@ from benchmark.datasets.reader import Reader
 from benchmark.datasets.source import Source
 from benchmark.errors import UserError
 from benchmark.naming import visible
-from benchmark.task import Task, regression
+from benchmark.task import MODALITIES, Task, regression
 
 UNIMODAL = {"text": "T", "audio": "A", "vision": "V"}
 # BERT of either language: size of the vocabulary; padding, unknown, start, end and mask ids.
@@ -243,9 +243,7 @@ def _split(name: str, fields: Fields, streams: Mapping[str, Sequences]) -> Split
         name=name,
         ids=ids,
         label=_labels(fields),
-        text=streams["text"],
-        audio=streams["audio"],
-        vision=streams["vision"],
+        modalities={name: streams[name] for name in MODALITIES},
         tokens=_tokens(fields),
         groups=videos if all("$_$" in sample for sample in ids) else None,
         transcripts=fields.texts("raw_text") if "raw_text" in fields else None,

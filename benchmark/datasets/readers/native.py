@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.dataset import Sequences, Split, Tokens, Vocabulary
 from benchmark.datasets.files.dataset_json import named, read_manifest
@@ -27,7 +26,7 @@ from benchmark.datasets.reader import Reader
 from benchmark.datasets.source import Source
 from benchmark.errors import NotFound, UserError
 from benchmark.naming import check_name, clipped, shown
-from benchmark.task import Task
+from benchmark.task import MODALITIES, Task
 
 
 def is_native_folder(folder: Path) -> bool:
@@ -148,14 +147,14 @@ def _read_split(folder: Path, split: str, manifest: Manifest) -> Split:
         name=split,
         ids=arrays["ids"],
         label=arrays["label"],
-        text=pair("text"),
-        audio=pair("audio"),
-        vision=pair("vision"),
+        modalities={
+            **{name: pair(name) for name in MODALITIES},
+            **{check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
+        },
         tokens=_tokens(arrays, f"{folder.name}/{split}", manifest.vocabulary),
         groups=arrays.get("groups"),
         transcripts=arrays.get("transcripts"),
         unimodal_labels={name: arrays[f"unimodal_{name}"] for name in names("unimodal_")},
-        extra={check_name("a modality", name): pair(f"extra_{name}") for name in names("extra_")},
         oracle=arrays.get("oracle"),
     )
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.batch import MODALITIES
 from benchmark.config import digest
 from benchmark.datasets.checks import refuse_labels
 from benchmark.datasets.dataset import SPLITS, Integers, Sequences, Split, Strings
@@ -24,7 +23,7 @@ from benchmark.datasets.source import Source
 from benchmark.datasets.tokens import split_words
 from benchmark.errors import UserError
 from benchmark.naming import check_name, shown
-from benchmark.task import Task
+from benchmark.task import MODALITIES, Task
 
 LEAST_COVERAGE = 0.5  # word vectors that know fewer of the training words are of another language
 WORD_VECTORS = "glove_subset"  # the sibling folder looked into when `word_vectors` names no other
@@ -247,9 +246,7 @@ class _Folder:
             name=split,
             ids=ids,
             label=label.astype(np.int64 if self.task.kind == "multiclass" else np.float32),
-            text=streams["text"],
-            audio=streams["audio"],
-            vision=streams["vision"],
+            modalities={**streams, **extra},
             groups=None if group is None else part.texts(group),
             transcripts=transcripts,
             unimodal_labels={
@@ -257,7 +254,6 @@ class _Folder:
                 for name in MODALITIES
                 if f"label_{name}" in part
             },
-            extra=extra,
         )
         self._refuse_uneven(result)
         return result
@@ -275,7 +271,7 @@ class _Folder:
 
     def _refuse_uneven(self, split: Split) -> None:
         counts = {"label": len(split.label), "ids": len(split.ids)}
-        counts |= {name: len(split.sequences(name).values) for name in split.modalities}
+        counts |= {name: len(stream.values) for name, stream in split.modalities.items()}
         optional = {"groups": split.groups, "raw_text": split.transcripts}
         counts |= {name: len(value) for name, value in optional.items() if value is not None}
         counts |= {f"label_{name}": len(value) for name, value in split.unimodal_labels.items()}

@@ -2,6 +2,6 @@
 
 import os
 
-from benchmark.processes import PARENT, end_with_parent
+from benchmark.system.processes import PARENT, end_with_parent
 
 end_with_parent(int(os.environ.pop(PARENT, os.getppid())))

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from benchmark.errors import UserError
-from benchmark.processes import PARENT
 from benchmark.records.store import record_path
 from benchmark.running.cell import run_cell
 from benchmark.running.plan import Plan
 from benchmark.running.preflight import preflight
+from benchmark.system.processes import PARENT
 
 LONGEST_LOG = 2**20  # bytes that are kept of what a cell prints
 PATIENCE = 10.0  # seconds that an idle worker may take to end

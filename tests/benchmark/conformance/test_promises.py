@@ -22,9 +22,10 @@ from benchmark.conformance.tiny_data import (
     tiny_dims,
 )
 from benchmark.errors import UserError
-from benchmark.model import Batches, Dims, Model, Output
+from benchmark.model import Batches, Model, Output
 from benchmark.plugins import broken_modules
 from benchmark.registry import ModelEntry, list_models
+from benchmark.task import Dims
 
 ENTRIES = list_models()
 BASELINES = Path(__file__).parents[3] / "baselines"

@@ -22,13 +22,13 @@ from benchmark.cost.workload import full_length, random_batch, training_steps
 from benchmark.datasets.dataset import Dataset, Sequences, Split, Tokens
 from benchmark.datasets.load import load_dataset
 from benchmark.evaluation import EvaluationContext
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
 from benchmark.registry import create_model, get_model
-from benchmark.task import regression
+from benchmark.task import Dims, regression
 from benchmark.training.batches import SplitBatches
 
 CPU = torch.device("cpu")
-DIMS = Dims(text=7, audio=5, vision=9, vocabulary=20)
+DIMS = Dims({"text": 7, "audio": 5, "vision": 9}, vocabulary=20)
 LENGTHS = {"text": 6, "audio": 11, "vision": 8}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's resident memory")
 
@@ -121,9 +121,7 @@ def make_split(name: str, count: int, *, seed: int = 0) -> Split:
         name=name,
         ids=np.array([f"{name}-{place}" for place in range(count)]),
         label=generator.uniform(-3, 3, count).astype(np.float32),
-        text=sequences(6, 7),
-        audio=sequences(11, 5),
-        vision=sequences(8, 9),
+        modalities={"text": sequences(6, 7), "audio": sequences(11, 5), "vision": sequences(8, 9)},
         tokens=Tokens(
             generator.integers(5, 20, (count, 10)),
             generator.integers(3, 11, count),

@@ -44,9 +44,9 @@ def test_shared_ids_are_an_error(dataset):
 def test_shared_contents_are_an_error(dataset):
     test = dataset.open_test()
     for name in ("text", "audio", "vision"):
-        values, lengths = test.sequences(name).values.copy(), test.sequences(name).lengths.copy()
-        values[3] = dataset.train.sequences(name).values[7]
-        lengths[3] = dataset.train.sequences(name).lengths[7]
+        values, lengths = test.modalities[name].values.copy(), test.modalities[name].lengths.copy()
+        values[3] = dataset.train.modalities[name].values[7]
+        lengths[3] = dataset.train.modalities[name].lengths[7]
         test = test.with_sequences(name, Sequences(values, lengths))
     (found,) = sentences(dataset, test, "error")
     assert "1 samples of test have exactly the features of a sample of train" in found
@@ -111,7 +111,11 @@ def test_missing_and_zero_streams_are_warnings(dataset):
 
 
 def test_unpublished_sizes_and_widths_of_a_known_dataset_are_warnings(dataset):
-    named = replace(dataset, name="mosi_own", dims=replace(dataset.dims, text=768))
+    named = replace(
+        dataset,
+        name="mosi_own",
+        dims=replace(dataset.dims, widths={**dataset.dims.widths, "text": 768}),
+    )
     found = sentences(named, dataset.open_test(), "warning")
     assert any("30/10/12 samples is no published split of mosi" in sentence for sentence in found)
     assert any("audio and vision have 6 and 8 features" in sentence for sentence in found)

@@ -59,7 +59,7 @@ def test_real_data_loads(name, sizes, inputs):
     assert (len(dataset.train), len(dataset.valid), len(test)) == sizes
     assert dataset.dims.inputs == inputs
     for modality in MODALITIES:
-        sequences = test.sequences(modality)
+        sequences = test.modalities[modality]
         assert not sequences.values[~sequences.mask].any()
 
 

@@ -36,7 +36,8 @@ def read_split(path, split):
     none = missing(len(ids))
     return Split(
         name=split, ids=np.array(ids), label=np.array(label, np.float32),
-        text=missing(len(ids), 0), audio=none, vision=none, transcripts=np.array(texts),
+        modalities={"text": missing(len(ids), 0), "audio": none, "vision": none},
+        transcripts=np.array(texts),
     )
 """
 

@@ -14,7 +14,7 @@ def dataset():
 
 
 def pooled(split, modality):
-    sequences = split.sequences(modality)
+    sequences = split.modalities[modality]
     total = (sequences.values * sequences.mask[..., None]).sum(axis=1)
     return total / sequences.lengths[:, None]
 
@@ -42,7 +42,7 @@ def test_same_seed_gives_the_same_data_and_another_seed_does_not(dataset):
     again, other = make_synthetic(), make_synthetic(1)
     for name in MODALITIES:
         np.testing.assert_array_equal(
-            dataset.train.sequences(name).values, again.train.sequences(name).values
+            dataset.train.modalities[name].values, again.train.modalities[name].values
         )
     np.testing.assert_array_equal(dataset.open_test().label, again.open_test().label)
     assert dataset.fingerprint == again.fingerprint != other.fingerprint

@@ -8,8 +8,8 @@ import pytest
 
 from benchmark.records.earlier import upgrade
 from benchmark.records.store import find_records
-from leaderboard.kept import LINES, RESULTS
-from leaderboard.restore import restore
+from leaderboard.kept.keep import LINES, RESULTS
+from leaderboard.kept.restore import restore
 from robustness.scores import score
 
 LETTERS = {"t": "text", "a": "audio", "v": "vision"}

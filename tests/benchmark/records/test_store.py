@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.atomic import hold, is_held, remove_dead, write_bytes
 from benchmark.errors import UserError
 from benchmark.naming import below, check_name, visible
 from benchmark.records import store as module
@@ -23,6 +22,7 @@ from benchmark.records.store import (
     record_path,
     write_record,
 )
+from benchmark.system.atomic import hold, is_held, remove_dead, write_bytes
 from tests.table_records import make_cell
 
 COLUMN = {"header": "X", "higher_is_better": True}

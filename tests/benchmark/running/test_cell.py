@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+import benchmark.running.cell as cell
 import benchmark.running.parts as parts
 from benchmark.datasets.dataset import Dataset
 from benchmark.datasets.load import load_dataset
 from benchmark.records.measurements import Measurements
 from benchmark.records.record import Record
-from benchmark.records.store import read_arrays, read_record, record_path, write_record
+from benchmark.records.store import (
+    all_records,
+    read_arrays,
+    read_record,
+    record_path,
+    write_record,
+)
 from benchmark.running.cell import run_cell
 from benchmark.running.plan import Plan, plan_grid
-from benchmark.running.run import is_done
+from benchmark.running.run import is_done, run
 
 
 def plans(folder: Path, **changes: Any) -> list[Plan]:
@@ -122,3 +129,17 @@ def test_what_overwrite_runs_again(tmp_path: Path) -> None:
         "costs": [cost, missing],
         "all": [score, cost, lost, missing],
     }
+
+
+def test_a_cost_names_the_hardware_of_the_process_that_measured_it(
+    tmp_path: Path, monkeypatch
+) -> None:
+    def elsewhere(device: str, threads: int, precision: str) -> str:
+        return f"another machine, {threads} thread, {precision}"
+
+    monkeypatch.setattr(cell, "hardware", elsewhere)
+    outcome = run(models=["prior"], seeds=1, folder=tmp_path, settings={"epochs": 1}, jobs=0)
+    assert outcome.problems == []
+    found = {record.cell.part: record.cell.hardware for _, record in all_records(tmp_path)}
+    assert found == {"score": "", "cost": "another machine, 1 thread, fp32"}
+    assert len(outcome.records) == 2

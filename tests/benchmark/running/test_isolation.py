@@ -15,11 +15,11 @@ import torch
 from benchmark import metrics
 from benchmark.config import Protocol
 from benchmark.datasets.load import locate
-from benchmark.processes import PARENT
 from benchmark.records.store import read_arrays, read_record, record_path
 from benchmark.running.plan import plan_grid
 from benchmark.running.run import Event, Outcome, run
 from benchmark.running.state import State, unchanged
+from benchmark.system.processes import PARENT
 from tests.folders import make_folder
 
 ROOT = Path(__file__).parents[3]

@@ -22,7 +22,7 @@ def make_batch(samples: int = 40, seed: int = 0) -> Batch:
     values = torch.randn(samples, 3, 4, generator=generator)
     stream = Stream(values, torch.ones(samples, 3, dtype=torch.bool))
     label = values.mean(1)[:, 0] * 2 + 0.5
-    return Batch(stream, stream, stream, label, torch.arange(samples))
+    return Batch({"text": stream, "audio": stream, "vision": stream}, label, torch.arange(samples))
 
 
 class Linear(Model):

@@ -11,7 +11,8 @@ from benchmark.batch import Batch
 from benchmark.config import TrainConfig
 from benchmark.conformance.tiny_data import tiny_batch, tiny_batches, tiny_dims
 from benchmark.errors import UserError
-from benchmark.model import Dims, Model, Output
+from benchmark.model import Model, Output
+from benchmark.task import Dims
 from benchmark.training.predict import predict_batch
 from benchmark.training.step import Step
 

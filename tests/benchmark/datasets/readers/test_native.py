@@ -25,10 +25,10 @@ def read_dataset(folder):
 def assert_same(first, second):
     for name in MODALITIES:
         np.testing.assert_array_equal(
-            first.sequences(name).values, second.sequences(name).values, strict=True
+            first.modalities[name].values, second.modalities[name].values, strict=True
         )
         np.testing.assert_array_equal(
-            first.sequences(name).lengths, second.sequences(name).lengths, strict=True
+            first.modalities[name].lengths, second.modalities[name].lengths, strict=True
         )
     for name in ("ids", "label", "groups", "transcripts", "oracle"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), strict=True)

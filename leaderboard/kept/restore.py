@@ -15,7 +15,7 @@ import numpy as np
 from benchmark.errors import UserError, told, unknown
 from benchmark.naming import below, check_name, clipped, shown, visible
 from benchmark.records.store import write_values
-from leaderboard.kept import (
+from leaderboard.kept.keep import (
     BULK,
     FORMAT,
     LINES,

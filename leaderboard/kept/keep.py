@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.atomic import write_bytes
 from benchmark.errors import UserError
 from benchmark.naming import check_name
 from benchmark.records.store import all_records, read_arrays
+from benchmark.system.atomic import write_bytes
 
 Values = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 LINES, BULK = ".jsonl", ".npz.xz"
 FORMAT = 1
 OURS = ("synthetic",)  # datasets whose labels may be passed on

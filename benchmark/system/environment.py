@@ -14,7 +14,7 @@ import torch
 
 from benchmark.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def check_device(device: str) -> None:

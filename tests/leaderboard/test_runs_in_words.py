@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmark.records.record import Record
-from leaderboard.extent import Extent
+from leaderboard.names import Extent
 from leaderboard.render.csv import sources, tidy
 from leaderboard.render.latex import latex
 from leaderboard.render.markdown import markdown

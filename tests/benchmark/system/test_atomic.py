@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.atomic import hold, remove_dead, write_bytes, write_folder, write_text
+from benchmark.system.atomic import hold, remove_dead, write_bytes, write_folder, write_text
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WRITER = """
 import sys, time
 from pathlib import Path
-from benchmark.atomic import hold
+from benchmark.system.atomic import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -23,7 +23,7 @@ with hold(Path(sys.argv[1])):
 FOLDER_WRITER = """
 import sys, time
 from pathlib import Path
-from benchmark.atomic import write_folder
+from benchmark.system.atomic import write_folder
 with write_folder(Path(sys.argv[1])) as part:
     (part / "first").write_text("begun")
     print("begun", flush=True)
