@@ -233,7 +233,15 @@ def _work(connection: Connection) -> None:
             _leave()  # nobody listens any more: the cell is to be run again, not to fail
 
     tell("ready", None, None)
-    while (job := connection.recv()) is not None:
+
+    def receive() -> tuple[Task, Plan] | None:
+        try:
+            job: tuple[Task, Plan] | None = connection.recv()
+        except (EOFError, OSError):
+            _leave()  # nobody is there any more to give work
+        return job
+
+    while (job := receive()) is not None:
         task, plan = job
         try:
             if task == "preflight":

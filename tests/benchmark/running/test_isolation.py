@@ -336,3 +336,17 @@ def test_a_server_whose_parent_is_gone_already_ends_at_once() -> None:
         [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
     )
     assert (ended.returncode, ended.stdout) == (0, "lives on\n")
+
+
+def test_a_worker_without_a_parent_ends_without_a_word() -> None:
+    code = (
+        "import multiprocessing, threading\n"
+        "from benchmark.running.engines.local import _work\n"
+        "ours, theirs = multiprocessing.Pipe()\n"
+        "hears_and_goes = lambda: (ours.recv(), ours.close())\n"
+        "threading.Thread(target=hears_and_goes).start()\n"
+        "_work(theirs)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ended.stdout == ended.stderr == ""
+    assert ended.returncode in (1, -signal.SIGKILL)
