@@ -22,6 +22,7 @@ from benchmark.naming import check_name, clipped, shown
 from benchmark.plugins import own_models
 from benchmark.records.harness import harness_version
 from benchmark.records.measurements import Accuracy, Measurements
+from benchmark.records.parts import SCORE
 from benchmark.records.record import Cell, Record
 from benchmark.records.store import find_records, write_record
 from benchmark.task import Task
@@ -123,7 +124,7 @@ def _score(external: External, path: Path, seed: int) -> tuple[Record, dict[str,
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         seed=seed,
-        part="score",
+        part=SCORE.name,
         settings={"external": True},
         config={},
         protocol=_protocol(external, dataset),

@@ -57,7 +57,8 @@ def _build(name: str, pairs: list[Run], left: list[Run], names: Names, current: 
     training = _training_devices(records)
     unit = unit_of(row.extent for row in rows if row.records)
     notes += make_notes(pairs, rows, columns, unit)
-    notes += left_out(left)
+    present = {record.cell.model for record in records}
+    notes += left_out([run for run in left if run.record.cell.model not in present])
     ranked = [column for column in columns if column.split != "valid"]
     if len(training) > 1 and any(column.key in TRAINING_TIMES for column in columns):
         ranked = [column for column in ranked if column.key not in TRAINING_TIMES]
@@ -127,9 +128,7 @@ def _selection(cell: Cell, convention: str) -> str:
 def _main_hardware(records: Sequence[Record]) -> str:
     """What most costs were measured on."""
     counts = Counter(
-        record.cell.hardware
-        for record in records
-        if record.cell.part == "cost" and record.status == "done"
+        record.cell.hardware for record in records if record.cell.timed and record.status == "done"
     )
     return min(counts, key=lambda name: (-counts[name], name)) if counts else ""
 

@@ -125,7 +125,7 @@ def extra_columns(records: Iterable[Record]) -> list[Column]:
                     percent=declared.percent,
                     places=("page", "terminal") if declared.printed else (),
                     split=declared.split,
-                    timed=record.cell.part == "cost",
+                    timed=record.cell.timed,
                 )
                 columns.setdefault(key, column)
     return sorted(columns.values(), key=lambda column: column.group)

@@ -43,7 +43,7 @@ def _rows(
     scores: dict[str, list[Run]] = defaultdict(list)
     costs: dict[str, list[Run]] = defaultdict(list)
     for run in pairs:
-        kept = scores if run.record.cell.part == "score" else costs
+        kept = scores if run.record.cell.seeded else costs
         kept[identity(run.record.cell)].append(run)
     groups = {
         key: [record for _, record in (*scores[key], *costs[key])] for key in {**scores, **costs}

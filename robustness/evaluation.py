@@ -12,7 +12,7 @@ from benchmark.evaluation import EvaluationContext
 from benchmark.metrics import evaluate_metrics
 from benchmark.registry import register_evaluation
 from benchmark.task import Task
-from robustness.corruptions import CORRUPTIONS, SUITE, corrupt, fingerprint, release
+from robustness.corruptions import SUITE, corrupt, find_corruption, fingerprint, release
 from robustness.missing import remove
 from robustness.reliance import removals
 
@@ -105,20 +105,21 @@ def prior_prediction(task: Task, train_label: NDArray[Any], samples: int) -> Pre
 def _curve(
     context: EvaluationContext, test: Split, clean: Predictions, scorer: _Scorer, name: str
 ) -> dict[str, Any]:
-    levels = list(context.protocol.levels)
+    corruption = find_corruption(name, test)
+    levels = list(context.protocol.levels) if corruption.graded else [0.0, 1.0]
     seeds = range(context.protocol.noise_seeds)
     scored: dict[tuple[float, int], Metrics] = {}
     flips: dict[tuple[float, int], float] = {}
     shifts: dict[tuple[float, int], float] = {}
     manifest = ""
     # A model promises that a modality it does not declare changes nothing (check `modalities`).
-    reads = bool(set(CORRUPTIONS[name].modalities) & set(context.model.modalities))
+    reads = bool(set(corruption.modalities) & set(context.model.modalities))
     for seed in seeds:  # the levels of one seed share its draws, so they come next to each other
         for level in levels:
             noisy = corrupt(test, name, level, dataset=context.dataset, noise_seed=seed)
             prediction = context.predict(noisy) if reads and level > 0 else clean
             if seed == 0 and level == max(levels):
-                manifest = fingerprint(noisy, CORRUPTIONS[name].modalities)
+                manifest = fingerprint(noisy, corruption.modalities)
             scored[level, seed] = scorer.metrics(prediction)
             flips[level, seed] = float(
                 (scorer.decisions(prediction) != scorer.decisions(clean)).mean()

@@ -73,7 +73,7 @@ def plans(options: argparse.Namespace) -> list[tuple[Plan, dict[str, Any]]]:
             settings=given,
             plugins=[],
         ):
-            if plan.cell.part == "score":
+            if plan.cell.seeded:
                 found.setdefault(plan.cell.key, (plan, given))
     return list(found.values())
 

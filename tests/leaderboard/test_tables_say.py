@@ -218,6 +218,7 @@ def test_a_model_that_does_not_take_the_data_is_a_note_and_no_row() -> None:
     assert sentence in table.notes
     assert sentence in markdown([table], {})
     assert build_tables([(Path("a.json"), declined)]) == []
+    assert sentence not in build(score_record(), score_record("mfn"), declined).notes
     (line,) = to_rows([(Path("a.json"), declined)])
     assert (line["status"], line["metric"]) == ("declined", None)
 

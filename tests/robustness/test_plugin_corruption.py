@@ -105,3 +105,16 @@ def test_one_that_names_a_modality_that_is_not_there_is_refused(tmp_path: Path) 
     rules = changed_protocol(get_protocol("quick"), {"corruptions": ("audio.faint",)})
     with pytest.raises(UserError, match="changes poster, which is not there"):
         plan_grid(models=("prior",), protocol=rules, plugins=[path], folder=tmp_path / "out")
+
+
+def test_one_that_is_there_or_not_is_measured_at_both_ends(tmp_path: Path) -> None:
+    path = write(tmp_path, QUIET.replace('    unit="', '    graded=False,\n    unit="'))
+    rules = changed_protocol(get_protocol("quick"), {"corruptions": ("audio.faint", "feat.gauss")})
+    options = {"models": ("late-fusion",), "protocol": rules, "plugins": [path], "jobs": 0}
+    outcome = run(**options, seeds=1, settings={"epochs": 1}, folder=tmp_path / "out")
+    assert outcome.problems == []
+    record = next(r for _, r in outcome.records if r.cell.seeded)
+    assert record.measurements.robustness is not None
+    curves = record.measurements.robustness.curves
+    assert curves["audio.faint"].levels == [0, 1]
+    assert curves["feat.gauss"].levels == list(rules.levels)
