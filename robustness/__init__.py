@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         register_corruption,
         uniforms,
     )
+    from robustness.text import unknown_words, word_counts
 
 __all__ = [
     "CORRUPTIONS",
@@ -22,13 +23,16 @@ __all__ = [
     "normals",
     "register_corruption",
     "uniforms",
+    "unknown_words",
+    "word_counts",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first asked for: tables need scores and no PyTorch."""
     if name in __all__:
-        return getattr(importlib.import_module("robustness.corruptions"), name)
+        home = "text" if name in ("unknown_words", "word_counts") else "corruptions"
+        return getattr(importlib.import_module(f"robustness.{home}"), name)
     raise AttributeError(f"module 'robustness' has no attribute {name!r}")
 
 

@@ -1,8 +1,9 @@
 """Promises that every corruption keeps, as plain functions named after the promise."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.conformance.promises import BrokenPromise, CheckResult
 from benchmark.datasets.dataset import Dataset, Scale, Sequences, Split, Tokens
+from benchmark.datasets.files.padding import missing
 from benchmark.datasets.load import load_dataset
 from benchmark.errors import UserError, told
 from benchmark.records.measurements import MISSING
@@ -215,6 +217,44 @@ def check_drop_share(name: str, split: Split, dataset: Dataset) -> None:
             )
 
 
+def check_every_shape_of_data_is_taken(name: str, split: Split, dataset: Dataset) -> None:
+    """Tokens or text features alone, a modality that nobody has, and one step are no surprise."""
+    for what, change in _shapes(split):
+        changed, train = change(split), change(dataset.train)
+        try:
+            after = corrupt(changed, name, 1.0, dataset=replace(dataset, train=train), noise_seed=0)
+        except Exception as error:
+            raise BrokenPromise(f"{name}: on data with {what}: {told(error)}") from error
+        found = arrays_of(after)
+        for key, value in arrays_of(changed).items():
+            kept = found[key].shape == value.shape and found[key].dtype == value.dtype
+            _promise(kept, name, f"on data with {what} {key} becomes {found[key].shape}")
+
+
+def _shapes(split: Split) -> Iterator[tuple[str, Callable[[Split], Split]]]:
+    """Other shapes that the data of a split may have: in words, and how one comes to it."""
+
+    def tokens_alone(split: Split) -> Split:
+        return split.with_sequences("text", missing(len(split), 0))
+
+    def absent(split: Split, modality: str) -> Split:
+        width = split.modalities[modality].values.shape[2]
+        return split.with_sequences(modality, missing(len(split), width))
+
+    def one_step(split: Split) -> Split:
+        for modality, stream in split.modalities.items():
+            first = Sequences(stream.values[:, :1], np.minimum(stream.lengths, 1))
+            split = split.with_sequences(modality, first)
+        return split
+
+    if split.tokens is not None:
+        yield "tokens alone", tokens_alone
+        yield "text features alone", lambda split: replace(split, tokens=None)
+    for modality in split.modalities:
+        yield f"no {modality}", partial(absent, modality=modality)
+    yield "one step", one_step
+
+
 CHECKS: dict[str, Callable[[str, Split, Dataset], None]] = {
     check.__name__.removeprefix("check_"): check
     for check in (
@@ -230,6 +270,7 @@ CHECKS: dict[str, Callable[[str, Split, Dataset], None]] = {
         check_padding_does_not_matter,
         check_noise_moments,
         check_drop_share,
+        check_every_shape_of_data_is_taken,
     )
 }
 

@@ -55,7 +55,7 @@ def check(path: Path) -> tuple[int, str]:
 def test_check_tries_its_promises_and_no_model(tmp_path: Path) -> None:
     code, output = check(write(tmp_path))
     assert code == 0, output
-    assert "audio.faint: 12 of 12 promises kept" in output
+    assert "audio.faint: 13 of 13 promises kept" in output
     assert output.count("promises kept") == 1
 
 
@@ -118,3 +118,30 @@ def test_one_that_is_there_or_not_is_measured_at_both_ends(tmp_path: Path) -> No
     curves = record.measurements.robustness.curves
     assert curves["audio.faint"].levels == [0, 1]
     assert curves["feat.gauss"].levels == list(rules.levels)
+
+
+FEATURES_ONLY = (
+    QUIET.replace("audio.faint", "text.faint")
+    .replace('("audio",)', '("text",)')
+    .replace("split.audio", "split.text")
+    .replace('"audio"', '"text"')
+)
+WORDS = """
+from robustness import register_corruption, uniforms, unknown_words
+
+
+@register_corruption(
+    "text.lost", modalities=("text",), unit="share of words", description="words are lost"
+)
+def lost(split, level, dataset, noise_seed):
+    chosen = uniforms(split, dataset, "text", "text.lost", noise_seed) < level
+    return unknown_words(split, chosen, dataset)
+"""
+
+
+def test_one_that_forgets_tokens_is_told_so_and_words_are_the_way(tmp_path: Path) -> None:
+    code, output = check(write(tmp_path, FEATURES_ONLY, "features.py"))
+    assert code == 1
+    assert "every_shape_of_data_is_taken: on data with tokens alone" in output
+    code, output = check(write(tmp_path, WORDS, "words.py"))
+    assert code == 0, output
